@@ -1,0 +1,52 @@
+# Two commands matter: `make run` and `make test`. Both need root on Debian and do all their set-up themselves.
+
+CARGO  ?= cargo
+PREFIX ?= /usr/local
+UNITS  ?= /etc/systemd/system
+HOST   := $(shell rustc --print host-tuple 2>/dev/null)
+OUT    := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
+
+.PHONY: help run stop build install test lint bench root
+
+help:
+	@echo 'make run      build, start jockerd on a private socket, run a container'
+	@echo 'make stop     stop what make run started, and remove it'
+	@echo 'make test     install what the tests need and run them all'
+	@echo 'make lint     formatting, clippy'
+	@echo 'make install  install jockerd, jocker and the systemd units below $(PREFIX)'
+	@echo 'make bench    compare with a reference daemon: make bench REFERENCE=unix:///var/run/docker.sock'
+
+root:
+	@[ "$$(id -u)" = 0 ] || { echo 'root is needed: containers are made of mounts, namespaces and cgroups' >&2; exit 1; }
+
+build:
+	@contrib/setup.sh build
+	$(CARGO) build --release --locked
+
+run: root build
+	@contrib/try.sh start $(OUT)
+
+stop: root
+	@contrib/try.sh stop $(OUT)
+
+test: root
+	@contrib/setup.sh test
+	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) nextest run --locked --workspace
+
+lint:
+	$(CARGO) fmt --all --check
+	rustfmt --edition 2024 --check guest/*.rs
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+bench: root build
+	$(CARGO) build --release --locked -p jocker-bench
+	$(OUT)/jocker-bench --jockerd $(OUT)/jockerd $(if $(REFERENCE),--reference $(REFERENCE))
+
+install: build
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/jockerd $(OUT)/jocker
+	install -D -m 0644 -t $(DESTDIR)$(UNITS) contrib/systemd/jockerd.socket
+	sed 's|/usr/bin/jockerd|$(PREFIX)/bin/jockerd|' contrib/systemd/jockerd.service | \
+		install -D -m 0644 /dev/stdin $(DESTDIR)$(UNITS)/jockerd.service
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(OUT)/jocker completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jocker
