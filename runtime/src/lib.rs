@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Processes: takes an OCI runtime spec, compiles it to a plan (pure data) and carries the plan out.
+//!
+//! The rooms:
+//! - [`plan`]: OCI spec in, [`plan::Plan`] out; no system call is made here.
+//! - [`rootfs`]: a container's root as a detached mount.
+//! - [`init`]: the code between `clone3` and `execve`, inside the container's namespaces.
+//! - [`seccomp`], [`caps`]: Docker's defaults and the filter compiler.
+//! - [`launch`]: the launcher process and the handshake with init.
+//! - [`monitor`]: one process a container; stdio, log, exit record.
+//! - [`cgroup`]: control groups, both versions.
+//! - [`network`]: bridge, veth, addresses, nftables over netlink.
+//! - `sys`: one thin function a system call; the only room that may be unsafe.
+//!
+//! Nothing here knows Docker's JSON or the store.
+
+pub mod caps;
+pub mod cgroup;
+pub mod error;
+pub mod init;
+pub mod launch;
+pub mod monitor;
+pub mod network;
+pub mod plan;
+pub mod rootfs;
+pub mod seccomp;
+#[expect(unsafe_code, reason = "system calls live here and nowhere else")]
+mod sys;
+
+pub use error::{StepError, StepErrorKind};

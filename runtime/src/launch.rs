@@ -1,0 +1,3 @@
+//! The launcher and the handshake between monitor and init.
+
+pub mod handshake;
