@@ -1,1 +1,18 @@
-//! Types of this resource on the wire.
+//! Containers on the wire: what `POST /containers/create` takes and what the other container endpoints answer.
+//! Input is read by [`crate::gojson`]; output keeps Docker's difference between `null`, empty and missing.
+
+mod config;
+mod create;
+mod host_config;
+mod inspect;
+mod list;
+mod mount;
+mod resources;
+
+pub use config::{ContainerConfig, Empty, HealthConfig, StringList};
+pub use create::{CreateRequest, CreateResponse, WaitError, WaitResponse};
+pub use host_config::{HostConfig, LogConfig, RestartPolicy};
+pub use inspect::{ContainerInspect, ContainerState, DriverData, ZERO_TIME};
+pub use list::{ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings};
+pub use mount::{BindOptions, Mount, MountPoint, TmpfsOptions, VolumeOptions};
+pub use resources::{DeviceMapping, DeviceRequest, ThrottleDevice, Ulimit, WeightDevice};

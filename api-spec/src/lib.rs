@@ -8,6 +8,7 @@ pub mod error;
 pub mod events;
 pub mod exec;
 pub mod filters;
+pub mod gojson;
 pub mod image;
 pub mod network;
 pub mod progress;
