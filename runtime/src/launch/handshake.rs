@@ -1,0 +1,166 @@
+//! What monitor and init say to each other between `clone3` and `execve`, over a SEQPACKET pair.
+//!
+//! ```text
+//! monitor ─ CgroupAttached ─► init     init may unshare its cgroup namespace and go on
+//! monitor ◄─ Terminal + fd ── init     with a tty only: the master of the pty that init opened
+//! monitor ◄─ Ready ────────── init     all is done but the exec
+//! monitor ─ Exec ───────────► init     the Docker path answers at once
+//!           (end of file: the exec has closed init's end, the program runs)
+//! monitor ◄─ Failed ───────── init     at any point; init exits afterwards
+//! ```
+//!
+//! One message is one packet of JSON; at most one descriptor comes with it.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+
+/// Longest packet that is sent or accepted, in bytes.
+pub const MESSAGE_MAX: usize = 8192;
+
+/// Longest text of a [`StepError`] that is sent, in bytes; what is beyond is cut off.
+const ERROR_TEXT_MAX: usize = 1200;
+
+/// From the monitor to init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToInit {
+    /// Init is in its control groups.
+    CgroupAttached,
+    /// Run the program.
+    Exec,
+}
+
+/// From init to the monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromInit {
+    /// The packet carries the master of the container's terminal.
+    Terminal,
+    /// Everything but the exec is done.
+    Ready,
+    /// A step failed; init exits.
+    Failed(StepError),
+}
+
+/// Why a message could not be sent or received.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    #[error("{call} on the handshake socket: {errno}")]
+    Call { call: &'static str, errno: rustix::io::Errno },
+    #[error("handshake message is not understood: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("handshake message is longer than {MESSAGE_MAX} bytes")]
+    TooLong,
+}
+
+/// A connected pair of close-on-exec SEQPACKET sockets: (monitor's end, init's end).
+pub fn pair() -> Result<(OwnedFd, OwnedFd), HandshakeError> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| HandshakeError::Call { call: "socketpair", errno })
+}
+
+/// Sends one message, with a descriptor if one is given.
+pub fn send<M: Serialize>(
+    socket: impl AsFd,
+    message: &M,
+    descriptor: Option<BorrowedFd<'_>>,
+) -> Result<(), HandshakeError> {
+    let packet = serde_json::to_vec(message)?;
+    if packet.len() > MESSAGE_MAX {
+        return Err(HandshakeError::TooLong);
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let rights = descriptor.as_slice();
+    if !rights.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(rights));
+    }
+    rustix::io::retry_on_intr(|| {
+        sendmsg(&socket, &[IoSlice::new(&packet)], &mut ancillary, SendFlags::NOSIGNAL)
+    })
+    .map_err(|errno| HandshakeError::Call { call: "sendmsg", errno })?;
+    Ok(())
+}
+
+/// Receives one message and the descriptor that came with it; `None` when the other end is closed.
+pub fn receive<M: DeserializeOwned>(
+    socket: impl AsFd,
+) -> Result<Option<(M, Option<OwnedFd>)>, HandshakeError> {
+    let mut packet = [0_u8; MESSAGE_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(
+            &socket,
+            &mut [IoSliceMut::new(&mut packet)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+    })
+    .map_err(|errno| HandshakeError::Call { call: "recvmsg", errno })?;
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let mut descriptor = None;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptor = rights.last().or(descriptor);
+        }
+    }
+    let message = serde_json::from_slice(&packet[..received.bytes])?;
+    Ok(Some((message, descriptor)))
+}
+
+/// The message that reports `error`, with its texts cut so that it fits a packet.
+pub fn failure(mut error: StepError) -> FromInit {
+    for text in [&mut error.step, &mut error.call] {
+        let mut end = text.len().min(ERROR_TEXT_MAX / 2);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    FromInit::Failed(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+    use crate::error::StepErrorKind;
+
+    #[test]
+    fn messages_and_descriptors_pass() {
+        let (monitor, init) = pair().unwrap();
+        send(&monitor, &ToInit::CgroupAttached, None).unwrap();
+        let (message, none) = receive::<ToInit>(&init).unwrap().unwrap();
+        assert_eq!((message, none.is_none()), (ToInit::CgroupAttached, true));
+
+        send(&init, &FromInit::Terminal, Some(init.as_fd())).unwrap();
+        let (message, descriptor) = receive::<FromInit>(&monitor).unwrap().unwrap();
+        assert_eq!(message, FromInit::Terminal);
+        let descriptor = descriptor.unwrap();
+        assert!(descriptor.as_raw_fd() > 2);
+        drop(descriptor);
+
+        drop(init);
+        assert!(receive::<FromInit>(&monitor).unwrap().is_none());
+    }
+
+    #[test]
+    fn long_errors_are_cut() {
+        let (monitor, init) = pair().unwrap();
+        let error = StepError::refused("x", "\u{1}é".repeat(4000), StepErrorKind::Other);
+        send(&init, &failure(error), None).unwrap();
+        assert!(matches!(receive(&monitor).unwrap(), Some((FromInit::Failed(_), None))));
+    }
+}
