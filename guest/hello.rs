@@ -13,10 +13,7 @@ const COMMANDS: &str = "cat echo env false hello hostname id ls ps pwd sh sleep 
 fn main() -> ExitCode {
     let mut args = std::env::args();
     let called = args.next().unwrap_or_default();
-    let name = Path::new(&called)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or("hello");
+    let name = Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or("hello");
     let args: Vec<String> = args.collect();
     match run(name, &args) {
         Ok(code) => ExitCode::from(code),
@@ -79,20 +76,14 @@ fn cat(args: &[String], out: &mut impl Write) -> io::Result<()> {
 fn id(out: &mut impl Write) -> io::Result<()> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     for key in ["Uid:", "Gid:", "Groups:", "CapEff:", "Seccomp:"] {
-        let line = status
-            .lines()
-            .find(|line| line.starts_with(key))
-            .unwrap_or(key);
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap_or(key);
         writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
 fn ls(args: &[String], out: &mut impl Write) -> io::Result<()> {
-    let path = args
-        .iter()
-        .find(|arg| !arg.starts_with('-'))
-        .map_or(".", String::as_str);
+    let path = args.iter().find(|arg| !arg.starts_with('-')).map_or(".", String::as_str);
     let mut names = std::fs::read_dir(path)
         .map_err(|error| io::Error::other(format!("{path}: {error}")))?
         .map(|entry| entry.map(|entry| entry.file_name()))
@@ -113,9 +104,7 @@ fn ps(out: &mut impl Write) -> io::Result<()> {
     for pid in pids {
         // A process that ended since the listing has no file any more.
         if let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) {
-            let line = String::from_utf8_lossy(&line)
-                .trim_end_matches('\0')
-                .replace('\0', " ");
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
             writeln!(out, "{pid:>5} {line}")?;
         }
     }
@@ -138,9 +127,7 @@ fn shell(args: &[String]) -> io::Result<u8> {
     if let [flag, line, ..] = args
         && flag == "-c"
     {
-        let code = line
-            .split(';')
-            .try_fold(0, |code, part| shell_line(part, code));
+        let code = line.split(';').try_fold(0, |code, part| shell_line(part, code));
         return Ok(match code {
             ControlFlow::Continue(code) | ControlFlow::Break(code) => code,
         });
@@ -173,15 +160,15 @@ fn shell_line(line: &str, code: u8) -> ControlFlow<u8, u8> {
         Some("exit") => {
             ControlFlow::Break(words.next().and_then(|n| n.parse().ok()).unwrap_or(code))
         }
-        Some("cd") => ControlFlow::Continue(
-            match std::env::set_current_dir(words.next().unwrap_or("/")) {
+        Some("cd") => {
+            ControlFlow::Continue(match std::env::set_current_dir(words.next().unwrap_or("/")) {
                 Ok(()) => 0,
                 Err(error) => {
                     eprintln!("cd: {error}");
                     1
                 }
-            },
-        ),
+            })
+        }
         Some(command) => ControlFlow::Continue(match Command::new(command).args(words).status() {
             Ok(status) => status.code().unwrap_or(128) as u8,
             Err(_) => {

@@ -91,11 +91,7 @@ fn exec(command: &[CString], mask: &SignalSet) -> ! {
     }
     let error = std::io::Error::last_os_error();
     eprintln!("docker-init: exec {:?}: {error}", command[0]);
-    std::process::exit(if error.raw_os_error() == Some(ENOENT) {
-        127
-    } else {
-        126
-    })
+    std::process::exit(if error.raw_os_error() == Some(ENOENT) { 127 } else { 126 })
 }
 
 /// Waits for signals until the command has ended; returns the exit code to end with.
@@ -133,11 +129,7 @@ fn reap(child: c_int) -> Option<i32> {
             -1 => return code,
             _ if pid == child => {
                 let signal = status & 0x7f;
-                code = Some(if signal == 0 {
-                    status >> 8 & 0xff
-                } else {
-                    128 + signal
-                });
+                code = Some(if signal == 0 { status >> 8 & 0xff } else { 128 + signal });
             }
             _ => {}
         }
