@@ -1,3 +1,95 @@
-//! The launcher and the handshake between monitor and init.
+//! The launcher: one small process that forks a monitor for every container and every exec, and the
+//! client by which the daemon speaks to it.
+//!
+//! ```text
+//! daemon (threads) ── SEQPACKET, descriptors ──► launcher ── fork ──► monitor ── clone3 ──► init
+//! ```
+//!
+//! - [`Launcher`] starts the launcher process and sends it requests.
+//! - [`launcher_main`] is that process; it never returns.
+//! - [`handshake`] is what monitor and init say to each other.
 
 pub mod handshake;
+mod client;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{LaunchError, Launcher, MonitorPid};
+
+use crate::plan::Plan;
+use crate::rootfs::Rootfs;
+
+/// The argument with which the daemon's binary becomes the launcher.
+pub const LAUNCHER_ARGUMENT: &str = "launcher";
+
+/// One start of a container or of an exec.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LaunchRequest {
+    /// Container id, or exec id; for messages and process titles.
+    pub id: String,
+    pub plan: Plan,
+    /// What the root is made of; `None` for an exec.
+    pub rootfs: Option<Rootfs>,
+    pub stdio: StdioConfig,
+    pub log: LogConfig,
+    /// Where the [`crate::monitor::protocol::ExitRecord`] is to be written (atomically).
+    pub record: PathBuf,
+    pub kind: Kind,
+}
+
+/// What is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A container: the monitor makes its control group and removes it.
+    Container,
+    /// A further process in a running container, in that one's control group.
+    Exec,
+}
+
+/// The standard streams of the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StdioConfig {
+    /// One pty instead of three pipes.
+    pub tty: bool,
+    /// Docker's OpenStdin: without it, standard input is `/dev/null` (or, with a tty, what clients
+    /// type is thrown away).
+    pub stdin: bool,
+    /// Close standard input when the first client that fed it has closed its side. Without it, a
+    /// client that closes its side is detached and the program goes on waiting for input.
+    pub stdin_once: bool,
+    /// Rows and columns of the terminal at the start.
+    pub console_size: Option<(u16, u16)>,
+}
+
+/// Where the program's output is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogConfig {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In Docker's json-file form.
+    JsonFile {
+        path: PathBuf,
+        /// A file of this many bytes or more is rotated before the next entry.
+        max_size: Option<u64>,
+        /// Files that are kept, the current one among them; at least 1.
+        max_file: u32,
+    },
+}
+
+/// Descriptors that go with a [`LaunchRequest`].
+#[derive(Debug)]
+pub struct LaunchFds {
+    /// Listening unix stream socket of the monitor (`monitor.sock`); connections may be waiting in
+    /// its backlog already.
+    pub listener: OwnedFd,
+    /// Network namespace to join.
+    pub netns: Option<OwnedFd>,
+    /// Pidfd of the container's init, for an exec.
+    pub target: Option<OwnedFd>,
+}
