@@ -1,1 +1,9 @@
+//! `jockerd`: the daemon.
+
+mod app;
+mod config;
+mod containers;
+mod events;
+mod http;
+
 fn main() {}

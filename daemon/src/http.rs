@@ -1,0 +1,94 @@
+//! The room that speaks Docker's HTTP. Handlers only check parameters, call one service and convert
+//! its answer; deciding anything is the services' business.
+//!
+//! A request's way: [`connection`] (HTTP/1.1) → [`dispatch`] (version, table) → a handler →
+//! [`reply`] or [`error`], or [`hijack`] when the connection leaves HTTP.
+
+pub(crate) mod connection;
+pub(crate) mod containers;
+pub(crate) mod dispatch;
+pub(crate) mod error;
+pub(crate) mod events;
+pub(crate) mod exec;
+pub(crate) mod extract;
+pub(crate) mod founding;
+pub(crate) mod hijack;
+pub(crate) mod images;
+pub(crate) mod limits;
+pub(crate) mod negotiate;
+pub(crate) mod peer;
+pub(crate) mod reply;
+pub(crate) mod router;
+pub(crate) mod system;
+
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::http::dispatch::Dispatcher;
+use crate::http::limits::{ACCEPT_BACKOFF, MAX_CONNECTIONS};
+use crate::http::peer::Peer;
+use crate::http::router::Router;
+
+/// The listening sockets and the connections that came from them.
+#[derive(Debug)]
+pub(crate) struct Server {
+    app: App,
+    router: Arc<Router>,
+    room: Arc<Semaphore>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Server {
+    pub(crate) fn new(app: App, stop: CancellationToken) -> Self {
+        Self {
+            app,
+            router: Arc::new(Router::new()),
+            room: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            stop,
+            connections: TaskTracker::new(),
+        }
+    }
+
+    /// Accepts from one socket until the server is stopped.
+    pub(crate) async fn accept_from(&self, listener: UnixListener) {
+        loop {
+            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+                return;
+            };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((socket, _)) => {
+                    let dispatcher = Dispatcher {
+                        app: self.app.clone(),
+                        router: Arc::clone(&self.router),
+                        peer: Peer::of(&socket),
+                    };
+                    let stop = self.stop.clone();
+                    self.connections.spawn(async move {
+                        connection::serve(dispatcher, socket, stop).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    /// Ends when every connection has ended.
+    pub(crate) async fn drained(&self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}

@@ -1,0 +1,11 @@
+//! GET /containers/json
+//!
+//! Not written yet.
+
+use axum::response::Response;
+
+use crate::http::error::Error;
+
+pub(crate) async fn handle() -> Result<Response, Error> {
+    Err(Error::not_implemented("GET /containers/json is not implemented yet"))
+}

@@ -1,0 +1,11 @@
+//! DELETE /containers/{id}
+//!
+//! Not written yet.
+
+use axum::response::Response;
+
+use crate::http::error::Error;
+
+pub(crate) async fn handle() -> Result<Response, Error> {
+    Err(Error::not_implemented("DELETE /containers/{id} is not implemented yet"))
+}

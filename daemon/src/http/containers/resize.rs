@@ -1,0 +1,11 @@
+//! POST /containers/{id}/resize
+//!
+//! Not written yet.
+
+use axum::response::Response;
+
+use crate::http::error::Error;
+
+pub(crate) async fn handle() -> Result<Response, Error> {
+    Err(Error::not_implemented("POST /containers/{id}/resize is not implemented yet"))
+}

@@ -1,0 +1,11 @@
+//! POST /containers/{id}/start
+//!
+//! Not written yet.
+
+use axum::response::Response;
+
+use crate::http::error::Error;
+
+pub(crate) async fn handle() -> Result<Response, Error> {
+    Err(Error::not_implemented("POST /containers/{id}/start is not implemented yet"))
+}

@@ -1,0 +1,11 @@
+//! GET /events
+//!
+//! Not written yet.
+
+use axum::response::Response;
+
+use crate::http::error::Error;
+
+pub(crate) async fn handle() -> Result<Response, Error> {
+    Err(Error::not_implemented("GET /events is not implemented yet"))
+}

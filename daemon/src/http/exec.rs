@@ -1,0 +1,6 @@
+//! Endpoints of exec: one a file.
+
+pub(crate) mod create;
+pub(crate) mod inspect;
+pub(crate) mod resize;
+pub(crate) mod start;

@@ -1,0 +1,11 @@
+//! POST /exec/{id}/start
+//!
+//! Not written yet.
+
+use axum::response::Response;
+
+use crate::http::error::Error;
+
+pub(crate) async fn handle() -> Result<Response, Error> {
+    Err(Error::not_implemented("POST /exec/{id}/start is not implemented yet"))
+}

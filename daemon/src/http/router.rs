@@ -1,0 +1,180 @@
+//! The one table of the daemon's surface: method, path, handler.
+//!
+//! `{id}` stands for one path segment, `{name}` for one or more (image names hold slashes; what
+//! follows the name decides). A method that a path does not have is answered like an unknown path,
+//! as dockerd does.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::http::{containers, events, exec, founding, images, system};
+
+type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// One row of the table.
+pub(crate) struct Endpoint {
+    method: Method,
+    pattern: &'static str,
+    /// The handler may take the connection over: bytes and a half-close may follow the request.
+    pub(crate) hijacks: bool,
+    handle: Box<dyn Fn(Request, App) -> Reply + Send + Sync>,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.pattern)
+    }
+}
+
+impl Endpoint {
+    fn hijacking(mut self) -> Self {
+        self.hijacks = true;
+        self
+    }
+
+    /// The endpoint's path as the table writes it.
+    pub(crate) fn pattern(&self) -> &'static str {
+        self.pattern
+    }
+
+    pub(crate) fn call(&self, request: Request, app: App) -> Reply {
+        (self.handle)(request, app)
+    }
+}
+
+fn on<H, T>(method: Method, pattern: &'static str, handler: H) -> Endpoint
+where
+    H: Handler<T, App> + Sync,
+    T: 'static,
+{
+    let handle = move |request, app| -> Reply { Box::pin(handler.clone().call(request, app)) };
+    Endpoint { method, pattern, hijacks: false, handle: Box::new(handle) }
+}
+
+fn get<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
+    on(Method::GET, pattern, handler)
+}
+
+fn head<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
+    on(Method::HEAD, pattern, handler)
+}
+
+fn post<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
+    on(Method::POST, pattern, handler)
+}
+
+fn delete<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
+    on(Method::DELETE, pattern, handler)
+}
+
+/// Every endpoint. The first row that fits is taken.
+fn table() -> Vec<Endpoint> {
+    vec![
+        head("/_ping", system::ping::handle),
+        get("/_ping", system::ping::handle),
+        get("/version", system::version::handle),
+        get("/info", system::info::handle),
+        post("/auth", system::auth::handle),
+        get("/events", events::handle),
+        post("/containers/create", containers::create::handle),
+        get("/containers/json", containers::list::handle),
+        get("/containers/{id}/json", containers::inspect::handle),
+        post("/containers/{id}/start", containers::start::handle),
+        post("/containers/{id}/stop", containers::stop::handle),
+        post("/containers/{id}/kill", containers::kill::handle),
+        post("/containers/{id}/wait", containers::wait::handle),
+        get("/containers/{id}/logs", containers::logs::handle),
+        post("/containers/{id}/attach", containers::attach::handle).hijacking(),
+        post("/containers/{id}/resize", containers::resize::handle),
+        post("/containers/{id}/exec", exec::create::handle),
+        delete("/containers/{id}", containers::remove::handle),
+        post("/exec/{id}/start", exec::start::handle).hijacking(),
+        post("/exec/{id}/resize", exec::resize::handle),
+        get("/exec/{id}/json", exec::inspect::handle),
+        post("/images/create", images::create::handle),
+        get("/images/json", images::list::handle),
+        get("/images/{name}/json", images::inspect::handle),
+        post("/images/{name}/tag", images::tag::handle),
+        delete("/images/{name}", images::remove::handle),
+        post("/run", founding::run::handle),
+        post("/exec", founding::exec::handle),
+    ]
+}
+
+/// The table, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Router(Vec<Endpoint>);
+
+impl Router {
+    pub(crate) fn new() -> Self {
+        Self(table())
+    }
+
+    /// The endpoint of a method and path (without version), and the name in the path, still
+    /// percent-encoded.
+    pub(crate) fn find<'p>(&self, method: &Method, path: &'p str) -> Option<(&Endpoint, &'p str)> {
+        self.0.iter().find_map(|endpoint| {
+            let name = fits(endpoint.pattern, path)?;
+            (endpoint.method == *method).then_some((endpoint, name))
+        })
+    }
+}
+
+/// The part of `path` that the pattern's placeholder stands for (empty when there is none).
+fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let Some((prefix, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let (kind, suffix) = rest.split_once('}')?;
+    let name = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    let one_segment = kind != "name";
+    (!name.is_empty() && !(one_segment && name.contains('/'))).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: Method, path: &str) -> Option<(&'static str, String)> {
+        let router = Router::new();
+        let (endpoint, name) = router.find(&method, path)?;
+        Some((endpoint.pattern(), name.to_owned()))
+    }
+
+    #[test]
+    fn image_names_hold_slashes() {
+        let name = |pattern, name: &str| Some((pattern, name.to_owned()));
+        let inspect = "/images/{name}/json";
+        assert_eq!(found(Method::GET, "/images/a:5/b/c/json"), name(inspect, "a:5/b/c"));
+        assert_eq!(found(Method::GET, "/images/json"), name("/images/json", ""));
+        assert_eq!(found(Method::GET, "/images/json/json"), name(inspect, "json"));
+        let remove = "/images/{name}";
+        assert_eq!(found(Method::DELETE, "/images/json"), name(remove, "json"));
+        assert_eq!(found(Method::DELETE, "/images/x/y:1"), name(remove, "x/y:1"));
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_not_found() {
+        assert_eq!(found(Method::GET, "/containers/a/b/json"), None);
+        assert_eq!(found(Method::GET, "/containers//json"), None);
+        assert_eq!(found(Method::PUT, "/containers/json"), None);
+        assert_eq!(found(Method::GET, "/"), None);
+        assert_eq!(found(Method::GET, "/_ping/"), None);
+    }
+
+    #[test]
+    fn no_row_hides_another() {
+        for endpoint in table() {
+            let path = endpoint.pattern.replace("{id}", "x").replace("{name}", "x/y");
+            let seen = found(endpoint.method.clone(), &path).map(|(pattern, _)| pattern);
+            assert_eq!(seen, Some(endpoint.pattern));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Endpoints of the daemon itself: one a file.
+
+pub(crate) mod auth;
+pub(crate) mod info;
+pub(crate) mod ping;
+pub(crate) mod version;

@@ -1,0 +1,113 @@
+//! Docker's configuration → OCI runtime spec. Pure: data in, data out, no file is opened and no process is asked.
+//! What Docker can say and an OCI spec can not (user by name, `--init`) comes out beside it as [`Extras`].
+
+mod caps;
+mod devices;
+mod limits;
+mod mounts;
+mod namespaces;
+mod network;
+mod process;
+
+use std::path::PathBuf;
+
+use api_spec::container::{ContainerConfig, HostConfig};
+use oci_spec::runtime::{Linux, Root, Spec};
+use runtime::plan::Extras;
+
+pub(crate) use caps::{capabilities, check_capability};
+pub(crate) use devices::HostDevice;
+pub(crate) use limits::{check_cpus, ulimit_type};
+pub(crate) use mounts::{Bind, parse_bind, parse_tmpfs};
+pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
+pub(crate) use network::{etc_hosts, etc_resolv_conf};
+pub(crate) use process::{command_line, environment, exec_process};
+
+/// Everything that the translation looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The container's id, 64 hexadecimal digits.
+    pub(crate) id: &'a str,
+    /// The configuration, already merged with the image's.
+    pub(crate) config: &'a ContainerConfig,
+    pub(crate) host_config: &'a HostConfig,
+    /// Host files bound over `/etc/resolv.conf`, `/etc/hostname` and `/etc/hosts`.
+    pub(crate) files: &'a Files,
+    /// Host directories of anonymous volumes and where they are mounted.
+    pub(crate) volumes: &'a [(PathBuf, String)],
+    /// Host devices that `Devices` names, looked up.
+    pub(crate) devices: &'a [HostDevice],
+    /// Pids of the containers whose namespaces are joined (`container:<id>`).
+    pub(crate) joined: Joined,
+    pub(crate) host: &'a HostFacts,
+}
+
+/// Paths of the three files that every container gets, if it gets them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) resolv_conf: PathBuf,
+    pub(crate) hostname: PathBuf,
+    pub(crate) hosts: PathBuf,
+}
+
+/// First processes of the containers whose namespaces this one joins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) ipc: Option<i32>,
+    pub(crate) pid: Option<i32>,
+}
+
+/// What the translation needs to know of host and daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HostFacts {
+    /// The only cgroup hierarchy is version 2.
+    pub(crate) cgroup_v2: bool,
+    /// Paths to mask beside Docker's list: `thermal_throttle` of each CPU that has one.
+    pub(crate) thermal_throttle: Vec<String>,
+    /// What the daemon itself may give: its bounding set, as names (`CAP_CHOWN`).
+    pub(crate) bounding: Vec<String>,
+    /// The static program of `--init`.
+    pub(crate) init: Option<PathBuf>,
+    /// The group of `HostConfig.CgroupParent` when a container names none: `/jocker`.
+    pub(crate) cgroup_parent: String,
+    /// All device nodes of the host, for privileged containers.
+    pub(crate) devices: Vec<HostDevice>,
+}
+
+/// The spec of a container and what lies beyond it. Seccomp is the caller's: it is cached compiled.
+pub(crate) fn build(source: &Source<'_>) -> (Spec, Extras) {
+    let mut spec = Spec::default();
+    let mut root = Root::default();
+    root.set_path(PathBuf::from("rootfs")).set_readonly(Some(source.host_config.readonly_rootfs));
+    let uts_private = mode(&source.host_config.uts_mode) != Mode::Host;
+    spec.set_version("1.2.0".to_owned())
+        .set_root(Some(root))
+        .set_process(Some(process::build(source)))
+        .set_mounts(Some(mounts::build(source)))
+        .set_hostname(uts_private.then(|| source.config.hostname.clone()))
+        .set_domainname(
+            Some(source.config.domainname.clone()).filter(|name| uts_private && !name.is_empty()),
+        )
+        .set_annotations(
+            (source.host_config.annotations.as_ref())
+                .map(|map| map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
+        )
+        .set_linux(Some(linux(source)));
+    (spec, process::extras(source))
+}
+
+fn linux(source: &Source<'_>) -> Linux {
+    let mut linux = Linux::default();
+    linux
+        .set_namespaces(Some(namespaces::build(source)))
+        .set_masked_paths(Some(namespaces::masked_paths(source)))
+        .set_readonly_paths(Some(namespaces::readonly_paths(source)))
+        .set_sysctl(Some(network::sysctls(source)))
+        .set_cgroups_path(Some(limits::cgroup_path(source)))
+        .set_resources(Some(limits::resources(source)))
+        .set_devices(Some(devices::nodes(source)));
+    linux
+}
+
+#[cfg(test)]
+mod tests;
