@@ -1,0 +1,134 @@
+//! The database: the only module, with its children, that knows SQL.
+//!
+//! One connection writes, behind a mutex that is also the store's lock over names; another reads.
+//! Commits survive any death of the process; those made by [`Db::durable`] survive a power cut too.
+//! Checkpoints, which sync, are made by the keeper's thread and not on a caller's path.
+
+pub(crate) mod images;
+mod migrations;
+pub(crate) mod records;
+pub(crate) mod snapshots;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+const FILE: &str = "jocker.db";
+/// Page cache of a connection, in KiB: the working set is small, memory is dear.
+const CACHE_KIB: i64 = 512;
+/// How long a statement waits for the checkpoint's short locks, in milliseconds.
+const BUSY_TIMEOUT_MS: i64 = 5_000;
+
+/// A failed call on the database.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// SQLite refused.
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The schema cannot be brought to this version.
+    #[error("migrate database: {0}")]
+    Migration(#[from] rusqlite_migration::Error),
+    /// A row holds what this version cannot read.
+    #[error("database: unreadable {column} {value:?}")]
+    Unreadable {
+        /// Table and column.
+        column: &'static str,
+        /// The text that is there.
+        value: String,
+    },
+}
+
+/// Both connections.
+#[derive(Debug)]
+pub(crate) struct Db {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+}
+
+impl Db {
+    pub(crate) fn open(root: &Path) -> Result<Self, DbError> {
+        let path = root.join(FILE);
+        let mut writer = connect(&path)?;
+        migrations::run(&mut writer)?;
+        let reader = connect(&path)?;
+        Ok(Self { path, writer: Mutex::new(writer), reader: Mutex::new(reader) })
+    }
+
+    /// The writer, for several steps under the store's lock over names.
+    pub(crate) fn lock(&self) -> Writer<'_> {
+        // A panic while holding it rolled its transaction back: the connection is sound.
+        Writer { connection: self.writer.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, DbError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(query(&reader)?)
+    }
+
+    /// A connection of its own, for checkpoints.
+    pub(crate) fn file(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The writer's connection while it is held.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    connection: MutexGuard<'a, Connection>,
+}
+
+impl Writer<'_> {
+    /// One transaction that survives any death of the process.
+    pub(crate) fn write<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, DbError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = change(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// One transaction that survives a power cut too: the log is synced before it returns.
+    pub(crate) fn durable<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, DbError> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let result = self.write(change);
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        result
+    }
+
+    /// Reads with the names locked.
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, DbError> {
+        Ok(query(&self.connection)?)
+    }
+}
+
+/// Moves what the log holds into the database file; syncs, so it is not for a caller's path.
+pub(crate) fn checkpoint(path: &Path) -> Result<(), DbError> {
+    let connection = connect(path)?;
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    Ok(())
+}
+
+fn connect(path: &Path) -> Result<Connection, DbError> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    Ok(connection)
+}

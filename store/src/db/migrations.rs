@@ -1,0 +1,95 @@
+//! The schema, one step a release. A step that has shipped is never changed.
+
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations};
+
+use super::DbError;
+
+/// Digests are texts `sha256:<hex>`; sizes are bytes.
+const IMAGES_SNAPSHOTS_RECORDS: &str = "
+CREATE TABLE images (
+    id                  TEXT PRIMARY KEY,   -- digest of the config
+    manifest            TEXT NOT NULL,      -- the platform's manifest, as the registry sent it
+    manifest_media_type TEXT NOT NULL,
+    manifest_size       INTEGER NOT NULL,
+    layout              TEXT NOT NULL,      -- the OCI form of it that index.json names
+    layout_size         INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Everything under blobs/ that an image needs.
+CREATE TABLE image_blobs (
+    image_id TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    digest   TEXT NOT NULL,
+    PRIMARY KEY (image_id, digest)
+) WITHOUT ROWID;
+CREATE INDEX image_blobs_by_digest ON image_blobs(digest);
+
+CREATE TABLE layers (
+    chain_id TEXT PRIMARY KEY,              -- names the directory under layers/
+    diff_id  TEXT NOT NULL,
+    size     INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE image_layers (
+    image_id TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,              -- 0 is the lowest
+    chain_id TEXT NOT NULL REFERENCES layers(chain_id),
+    PRIMARY KEY (image_id, position)
+) WITHOUT ROWID;
+CREATE INDEX image_layers_by_chain ON image_layers(chain_id);
+
+CREATE TABLE image_tags (
+    repository TEXT NOT NULL,               -- docker.io/library/busybox
+    tag        TEXT NOT NULL,
+    image_id   TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    PRIMARY KEY (repository, tag)
+) WITHOUT ROWID;
+CREATE INDEX image_tags_by_image ON image_tags(image_id);
+
+CREATE TABLE image_digests (
+    repository TEXT NOT NULL,
+    digest     TEXT NOT NULL,               -- what the registry knows it by
+    image_id   TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    PRIMARY KEY (repository, digest)
+) WITHOUT ROWID;
+CREATE INDEX image_digests_by_image ON image_digests(image_id);
+
+CREATE TABLE snapshots (
+    container_id TEXT PRIMARY KEY,
+    image_id     TEXT NOT NULL              -- may be removed while the container lives
+) WITHOUT ROWID;
+
+CREATE TABLE snapshot_layers (
+    container_id TEXT NOT NULL REFERENCES snapshots(container_id) ON DELETE CASCADE,
+    position     INTEGER NOT NULL,
+    chain_id     TEXT NOT NULL REFERENCES layers(chain_id),
+    PRIMARY KEY (container_id, position)
+) WITHOUT ROWID;
+CREATE INDEX snapshot_layers_by_chain ON snapshot_layers(chain_id);
+
+CREATE TABLE records (
+    kind TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    name TEXT,
+    json TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX records_by_name ON records(kind, name) WHERE name IS NOT NULL;
+";
+
+const STEPS: &[M<'static>] = &[M::up(IMAGES_SNAPSHOTS_RECORDS)];
+
+/// Brings the database to the newest version; a newer database than this program is an error.
+pub(super) fn run(connection: &mut Connection) -> Result<(), DbError> {
+    Ok(Migrations::from_slice(STEPS).to_latest(connection)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_sound() {
+        Migrations::from_slice(STEPS).validate().expect("valid migrations");
+    }
+}
