@@ -1,0 +1,99 @@
+//! The pair of virtual interfaces between a container and its bridge.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::NLM_F_ACK;
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo};
+
+use super::link::{self, RouteRequest};
+use super::{Endpoint, NetworkError, netns};
+
+/// Connects the network namespace `netns` to `bridge`: a pair of interfaces, the inner one with its
+/// final name, MAC, MTU, address and default route, both up, the outer one a port of the bridge.
+///
+/// Two sends: the pair, its outer end already up and a port, in one request from the host's side;
+/// then link, address and route in one batch from the inside.
+///
+/// # Errors
+/// Fails with [`NetworkError::NoBridge`] if `bridge` is not there, otherwise with the request that
+/// the kernel refused. Nothing is left then.
+pub fn attach(
+    bridge: &str,
+    netns: BorrowedFd<'_>,
+    endpoint: &Endpoint,
+) -> Result<(), NetworkError> {
+    for name in [bridge, &endpoint.host_name, &endpoint.interface] {
+        link::check_name(name)?;
+    }
+    let mut host = netns::open_route_socket()?;
+    let Some(master) = link::index_of(&host, bridge)? else {
+        return Err(NetworkError::NoBridge { name: bridge.into() });
+    };
+    // Before anything is made: it is the step that can fail for want of descriptors.
+    let inside = netns::route_socket(netns)?;
+    host.execute(vec![pair(master, netns, endpoint)])?;
+    configure(inside, endpoint).inspect_err(|_| {
+        if let Err(error) = host.execute(vec![link::delete(&endpoint.host_name, NLM_F_ACK)]) {
+            tracing::warn!(link.name = endpoint.host_name, error = %error, "link is left");
+        }
+    })
+}
+
+/// Removes the pair whose outer end is `host_name`; no error if it is gone already (it also goes
+/// when the container's namespace ends).
+///
+/// # Errors
+/// Fails if the kernel refuses, which takes a lack of rights.
+pub fn detach(host_name: &str) -> Result<(), NetworkError> {
+    link::check_name(host_name)?;
+    let mut host = netns::open_route_socket()?;
+    match host.execute(vec![link::delete(host_name, NLM_F_ACK)]) {
+        Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
+        other => other,
+    }
+}
+
+/// The request that makes both ends. The kernel sets flags and master of the outer end in the same
+/// step; the inner end cannot be up before it has its peer.
+fn pair(master: u32, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> RouteRequest {
+    let inner = link::message(
+        0,
+        false,
+        vec![
+            LinkAttribute::IfName(endpoint.interface.clone()),
+            LinkAttribute::Mtu(endpoint.mtu),
+            LinkAttribute::Address(endpoint.mac.to_vec()),
+            LinkAttribute::NetNsFd(netns.as_raw_fd()),
+        ],
+    );
+    let outer = link::message(
+        0,
+        true,
+        vec![
+            LinkAttribute::IfName(endpoint.host_name.clone()),
+            LinkAttribute::Mtu(endpoint.mtu),
+            LinkAttribute::Controller(master),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::Veth),
+                LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(inner))),
+            ]),
+        ],
+    );
+    link::create(format!("create veth {}", endpoint.host_name), outer, NLM_F_ACK)
+}
+
+fn configure(mut inside: super::netlink::Netlink, endpoint: &Endpoint) -> Result<(), NetworkError> {
+    let Some(index) = link::index_of(&inside, &endpoint.interface)? else {
+        return Err(NetworkError::NoInterface { name: endpoint.interface.clone() });
+    };
+    let Endpoint { address, prefix, .. } = *endpoint;
+    let acknowledged_here = if endpoint.gateway.is_none() { NLM_F_ACK } else { 0 };
+    let mut requests = vec![
+        link::up(&format!("set {} up", endpoint.interface), index, 0),
+        link::add_address(index, address, prefix, acknowledged_here),
+    ];
+    if let Some(gateway) = endpoint.gateway {
+        requests.push(link::default_route(index, gateway, NLM_F_ACK));
+    }
+    inside.execute(requests)
+}

@@ -1,0 +1,383 @@
+//! The network room against the real kernel. Each test lives in a network namespace of its own,
+//! which plays the host, so nothing of the machine's own network is touched. Root is needed.
+//!
+//! `ip` and `nft` are used to look from the outside and to play a neighbour.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns, unshare};
+use runtime::network::{
+    self, BridgeConfig, Endpoint, NetworkError, RuleChanges, attach, create_netns, detach,
+    ensure_bridge, remove_bridge, verify_rules,
+};
+
+const PORT: u16 = 7000;
+/// How long a packet that must not arrive is waited for.
+const SILENCE: Duration = Duration::from_millis(400);
+/// How long one that must arrive may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[test]
+fn containers_and_host_reach_each_other() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let first = Container::new("tbr0", 30, 2);
+    let second = Container::new("tbr0", 30, 3);
+
+    second.serve();
+    assert_eq!(first.talk_to(second.address).unwrap(), first.address);
+    second.serve();
+    assert_eq!(talk(second.address).unwrap(), Ipv4Addr::new(172, 30, 0, 1));
+    first.serve();
+    assert_eq!(first.talk_to(Ipv4Addr::LOCALHOST).unwrap(), Ipv4Addr::LOCALHOST);
+}
+
+#[test]
+fn a_container_has_what_its_endpoint_says() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let container = Container::new("tbr0", 30, 2);
+    let seen = container.inside(|| ip("-4 addr show dev eth0") + &ip("link show dev eth0"));
+    for part in ["172.30.0.2/16 brd 172.30.255.255", "mtu 1400", "02:42:ac:1e:00:02", "state UP"] {
+        assert!(seen.contains(part), "{part} in {seen}");
+    }
+    let routes = container.inside(|| ip("route"));
+    assert!(routes.contains("default via 172.30.0.1 dev eth0"), "{routes}");
+    let six = container.inside(|| ip("-6 addr show dev eth0"));
+    assert_eq!(six, "", "no IPv6 where the network has none");
+    let lo = container.inside(|| ip("addr show dev lo"));
+    assert!(lo.contains("127.0.0.1/8") && lo.contains("LOWER_UP"), "{lo}");
+}
+
+#[test]
+fn packets_to_the_outside_carry_the_hosts_address() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let container = Container::new("tbr0", 30, 2);
+    let outside = outside();
+    let server = inside(&outside, || TcpListener::bind(("203.0.113.2", PORT)).unwrap());
+    let answering = std::thread::spawn(move || answer(&server));
+    let seen = container.talk_to(Ipv4Addr::new(203, 0, 113, 2)).unwrap();
+    assert_eq!(seen, Ipv4Addr::new(203, 0, 113, 1));
+    answering.join().unwrap();
+}
+
+#[test]
+fn nobody_from_outside_reaches_a_container_unasked() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let container = Container::new("tbr0", 30, 2);
+    container.serve();
+    let outside = outside();
+    let tried = inside(&outside, || {
+        ip("route add 172.30.0.0/16 via 203.0.113.1");
+        talk(Ipv4Addr::new(172, 30, 0, 2))
+    });
+    assert_eq!(tried.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert!(talk(container.address).is_ok());
+}
+
+#[test]
+fn bridges_are_apart() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    ensure_bridge(&bridge("tbr1", 31)).unwrap();
+    let here = Container::new("tbr0", 30, 2);
+    let there = Container::new("tbr1", 31, 2);
+    there.serve();
+    assert_eq!(here.talk_to(there.address).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert!(talk(there.address).is_ok());
+
+    remove_bridge("tbr1").unwrap();
+    assert!(verify_rules(&bridge("tbr0", 30)).unwrap());
+    assert!(!verify_rules(&bridge("tbr1", 31)).unwrap());
+}
+
+#[test]
+fn the_table_is_there_once_and_goes_with_the_last_bridge() {
+    let Some(()) = own_host() else { return };
+    let config = bridge("tbr0", 30);
+    for _ in 0..3 {
+        ensure_bridge(&config).unwrap();
+    }
+    assert!(verify_rules(&config).unwrap());
+    assert_eq!(nft("list tables").trim(), "table ip jocker");
+    let listed = nft("list table ip jocker");
+    assert_eq!(listed.matches("masquerade\n").count(), 1, "{listed}");
+    assert_eq!(listed.matches("\"tbr0\"").count(), 4, "{listed}");
+
+    remove_bridge("tbr0").unwrap();
+    assert_eq!(nft("list tables"), "");
+    assert!(!ip("link").contains("tbr0"));
+    remove_bridge("tbr0").unwrap();
+}
+
+#[test]
+fn a_flush_is_noticed_and_repaired() {
+    let Some(()) = own_host() else { return };
+    let config = bridge("tbr0", 30);
+    ensure_bridge(&config).unwrap();
+    let changes = RuleChanges::listen().unwrap();
+    nft("flush ruleset");
+    changes.wait().unwrap();
+    assert!(!verify_rules(&config).unwrap());
+    ensure_bridge(&config).unwrap();
+    assert!(verify_rules(&config).unwrap());
+
+    nft("flush chain ip jocker forward");
+    assert!(!verify_rules(&config).unwrap());
+    ensure_bridge(&config).unwrap();
+    nft("delete element ip jocker hidden { \"tbr0\" }");
+    assert!(!verify_rules(&config).unwrap());
+
+    let routed = BridgeConfig { masquerade: false, ..config.clone() };
+    ensure_bridge(&routed).unwrap();
+    assert!(verify_rules(&routed).unwrap());
+    assert!(!verify_rules(&config).unwrap());
+}
+
+#[test]
+fn a_bridge_is_repaired() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    ip("link set tbr0 down mtu 1280 type bridge stp_state 1");
+    ip("addr add 10.9.9.9/24 dev tbr0");
+    ip("addr del 172.30.0.1/16 dev tbr0");
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let seen = ip("-d addr show dev tbr0");
+    for part in ["inet 172.30.0.1/16", "mtu 1400", "stp_state 0", ",UP", "02:42:ac:1e:00:01"] {
+        assert!(seen.contains(part), "{part} in {seen}");
+    }
+    assert!(!seen.contains("10.9.9.9"), "{seen}");
+    let known = network::bridge_address("tbr0").unwrap();
+    assert_eq!(known, Some((Ipv4Addr::new(172, 30, 0, 1), 16)));
+
+    ip("link add tbr1 type veth peer name tbr2");
+    let refused = ensure_bridge(&bridge("tbr1", 31));
+    assert!(matches!(refused, Err(NetworkError::NotABridge { .. })), "{refused:?}");
+}
+
+#[test]
+fn the_hosts_routes_are_seen() {
+    let Some(()) = own_host() else { return };
+    let outside = outside();
+    ip("route add default via 203.0.113.2");
+    ip("route add 172.17.0.0/16 via 203.0.113.2");
+    ip("route add 172.18.1.1/32 via 203.0.113.2 table 100");
+    let subnets = [([172, 17, 0, 0], 16), ([172, 18, 1, 1], 32), ([203, 0, 113, 0], 24)];
+    let expected = subnets.map(|(address, prefix)| (Ipv4Addr::from(address), prefix));
+    let routes = network::host_routes().unwrap();
+    assert_eq!(routes, expected);
+    let picked = network::ipam::Pool::default().pick(&routes).unwrap();
+    assert_eq!(picked.to_string(), "172.19.0.0/16");
+    drop(outside);
+}
+
+#[test]
+fn a_failing_attach_leaves_nothing() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let before = (links(), open_files());
+    let netns = create_netns().unwrap();
+    let good = endpoint(30, 2);
+    let unreachable = Endpoint { gateway: Some(Ipv4Addr::new(10, 1, 1, 1)), ..good.clone() };
+    let error = attach("tbr0", netns.as_fd(), &unreachable).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::ENETUNREACH), "{error}");
+    assert!(error.to_string().contains("add default route via 10.1.1.1"), "{error}");
+    let error = attach("tbr9", netns.as_fd(), &good).unwrap_err();
+    assert!(matches!(error, NetworkError::NoBridge { .. }), "{error}");
+    let long = Endpoint { interface: "sixteen-letters!".into(), ..good.clone() };
+    let error = attach("tbr0", netns.as_fd(), &long).unwrap_err();
+    assert!(matches!(error, NetworkError::InterfaceName { .. }), "{error}");
+
+    attach("tbr0", netns.as_fd(), &good).unwrap();
+    let error = attach("tbr0", netns.as_fd(), &good).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EEXIST), "{error}");
+    detach(&good.host_name).unwrap();
+    detach(&good.host_name).unwrap();
+    drop(netns);
+    assert_eq!((links(), open_files()), before);
+}
+
+#[test]
+fn many_starts_leave_nothing() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let before = (links(), open_files());
+    for last in 2..34 {
+        let container = Container::new("tbr0", 30, last);
+        if last % 2 == 0 {
+            detach(&container.host_name).unwrap();
+        }
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while (links(), open_files()) != before {
+        assert!(Instant::now() < deadline, "left behind: {}", ip("-o link"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Prints what each step costs: `cargo nextest run --run-ignored all --no-capture costs`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn costs() {
+    let Some(()) = own_host() else { return };
+    let config = bridge("tbr0", 30);
+    let mut steps: Vec<(&str, Vec<u128>)> = Vec::new();
+    let mut kept = Vec::new();
+    let mut timed = |name: &'static str, work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        let micros = start.elapsed().as_micros();
+        match steps.iter_mut().find(|step| step.0 == name) {
+            Some(step) => step.1.push(micros),
+            None => steps.push((name, vec![micros])),
+        }
+    };
+    for last in 2..102 {
+        let endpoint = endpoint(30, last);
+        let mut netns = None;
+        timed("ensure_bridge", &mut || ensure_bridge(&config).unwrap());
+        timed("create_netns", &mut || netns = Some(create_netns().unwrap()));
+        let netns = netns.unwrap();
+        timed("attach", &mut || attach("tbr0", netns.as_fd(), &endpoint).unwrap());
+        if last % 2 == 0 {
+            timed("detach", &mut || detach(&endpoint.host_name).unwrap());
+        }
+        kept.push(netns);
+    }
+    timed("drop 100 netns", &mut || kept.clear());
+    for (name, mut micros) in steps {
+        micros.sort_unstable();
+        let (least, median) = (micros[0], micros[micros.len() / 2]);
+        println!("{name}: {least} / {median} us (least / median of {})", micros.len());
+    }
+}
+
+fn bridge(name: &str, second: u8) -> BridgeConfig {
+    let gateway = Ipv4Addr::new(172, second, 0, 1);
+    BridgeConfig { name: name.into(), gateway, prefix: 16, mtu: 1400, masquerade: true, icc: true }
+}
+
+fn endpoint(second: u8, last: u8) -> Endpoint {
+    let address = Ipv4Addr::new(172, second, 0, last);
+    Endpoint {
+        host_name: format!("vt{second}-{last}"),
+        mac: network::mac_for(address),
+        address,
+        prefix: 16,
+        gateway: Some(Ipv4Addr::new(172, second, 0, 1)),
+        interface: "eth0".into(),
+        mtu: 1400,
+    }
+}
+
+struct Container {
+    netns: OwnedFd,
+    address: Ipv4Addr,
+    host_name: String,
+}
+
+impl Container {
+    fn new(bridge: &str, second: u8, last: u8) -> Self {
+        let netns = create_netns().unwrap();
+        let endpoint = endpoint(second, last);
+        attach(bridge, netns.as_fd(), &endpoint).unwrap();
+        Self { netns, address: endpoint.address, host_name: endpoint.host_name }
+    }
+
+    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        inside(&self.netns, work)
+    }
+
+    /// Answers one connection in the background.
+    fn serve(&self) {
+        let server = self.inside(|| TcpListener::bind(("0.0.0.0", PORT)).unwrap());
+        std::thread::spawn(move || answer(&server));
+    }
+
+    fn talk_to(&self, address: Ipv4Addr) -> io::Result<Ipv4Addr> {
+        self.inside(|| talk(address))
+    }
+}
+
+/// Runs `work` on a thread in the network namespace.
+fn inside<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            setns(netns, CloneFlags::CLONE_NEWNET).unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
+
+/// Connects, and returns the address that the other side says it saw.
+fn talk(address: Ipv4Addr) -> io::Result<Ipv4Addr> {
+    let target = SocketAddr::from((address, PORT));
+    let mut stream = TcpStream::connect_timeout(&target, SILENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut seen = [0; 4];
+    stream.read_exact(&mut seen)?;
+    Ok(seen.into())
+}
+
+fn answer(server: &TcpListener) {
+    let (mut stream, peer) = server.accept().unwrap();
+    let SocketAddr::V4(peer) = peer else { panic!("{peer}") };
+    stream.write_all(&peer.ip().octets()).unwrap();
+}
+
+/// A namespace that plays the world beyond the host, at 203.0.113.2; the host is 203.0.113.1.
+fn outside() -> OwnedFd {
+    let netns = create_netns().unwrap();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), netns.as_raw_fd());
+    ip("link add up0 type veth peer name up1");
+    ip(&format!("link set up1 netns {path}"));
+    ip("addr add 203.0.113.1/24 dev up0");
+    ip("link set up0 up");
+    inside(&netns, || {
+        ip("addr add 203.0.113.2/24 dev up1");
+        ip("link set up1 up");
+    });
+    netns
+}
+
+/// Moves this thread to a network namespace of its own, which is the host of the test; `None`
+/// without root.
+fn own_host() -> Option<()> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root is needed");
+        return None;
+    }
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    ip("link set lo up");
+    Some(())
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn links() -> usize {
+    ip("-o link").lines().count()
+}
+
+fn ip(arguments: &str) -> String {
+    run("ip", arguments)
+}
+
+fn nft(arguments: &str) -> String {
+    run("nft", arguments)
+}
+
+fn run(program: &str, arguments: &str) -> String {
+    let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
