@@ -57,7 +57,9 @@ impl Netlink {
     /// Opens a socket of `protocol` (`NETLINK_ROUTE`, `NETLINK_NETFILTER`) in the calling thread's
     /// network namespace.
     pub(super) fn open(protocol: isize) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(protocol)?, sequence: 0 })
+        let socket = Socket::new(protocol)?;
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(ANSWER_TIMEOUT))?;
+        Ok(Self { socket, sequence: 0 })
     }
 
     /// The descriptor, for ioctls that go to the socket's network namespace.
@@ -67,6 +69,7 @@ impl Netlink {
 
     /// Joins a multicast group, to be told of changes.
     pub(super) fn subscribe(&mut self, group: u32) -> io::Result<()> {
+        sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, None)?;
         self.socket.bind_auto()?;
         self.socket.add_membership(group)
     }
@@ -187,7 +190,6 @@ impl Netlink {
     where
         T: NetlinkDeserializable,
     {
-        sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(ANSWER_TIMEOUT))?;
         let mut buffer: Vec<u8> = Vec::with_capacity(RECEIVE_LIMIT);
         let (length, sender) = self.socket.recv_from(&mut buffer, libc::MSG_TRUNC)?;
         if length > buffer.len() {
@@ -217,4 +219,59 @@ where
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_netfilter::NetfilterMessage;
+    use netlink_packet_route::RouteNetlinkMessage;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_longer_than_the_datagram_is_refused() {
+        let frame = [40u32.to_ne_bytes(), [2, 0, 0, 0], [0; 4], [0; 4]].concat();
+        assert!(split::<RouteNetlinkMessage>(&frame).is_err());
+        assert!(split::<RouteNetlinkMessage>(&frame[..7]).is_err());
+    }
+
+    #[test]
+    fn an_object_of_an_unknown_kind_is_left_out() {
+        let unknown = [20u32.to_ne_bytes(), [0xff, 0x7f, 0, 0], [0; 4], [0; 4], [9; 4]].concat();
+        let done = [20u32.to_ne_bytes(), [3, 0, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
+        let messages = split::<RouteNetlinkMessage>(&[unknown, done].concat()).unwrap();
+        assert!(matches!(messages[..], [NetlinkMessage { payload: NetlinkPayload::Done(_), .. }]));
+    }
+
+    #[test]
+    fn an_overlong_message_is_not_sent() {
+        let mut link = netlink_packet_route::link::LinkMessage::default();
+        let name = "x".repeat(usize::from(u16::MAX) + 8);
+        link.attributes.push(netlink_packet_route::link::LinkAttribute::IfName(name));
+        let mut socket = Netlink::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+        let request = Request::new("set", NLM_F_ACK, RouteNetlinkMessage::SetLink(link));
+        let error = socket.execute(vec![request]).unwrap_err();
+        assert!(matches!(error, NetworkError::MessageTooLong { .. }), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_datagram_makes_it_panic(
+            kind in 0u16..128,
+            flags: u16,
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let length = (16 + body.len()) as u32;
+            let mut bytes = length.to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(flags.to_ne_bytes());
+            bytes.extend([0; 8]);
+            bytes.extend(&body);
+            let _ = split::<RouteNetlinkMessage>(&bytes);
+            let _ = split::<RouteNetlinkMessage>(&body);
+            bytes[5] = 10;
+            let _ = split::<NetfilterMessage>(&bytes);
+        }
+    }
 }
