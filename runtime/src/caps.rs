@@ -76,6 +76,9 @@ impl CapabilitySet {
     /// All that this code knows by name.
     pub const ALL: Self = Self((1 << NAMES.len()) - 1);
 
+    /// `CAP_SYS_ADMIN`.
+    pub const SYS_ADMIN: Self = Self(1 << 21);
+
     /// Docker's default set.
     pub fn docker_default() -> Self {
         DOCKER_DEFAULT.into_iter().filter_map(Self::named).fold(Self::EMPTY, Self::union)

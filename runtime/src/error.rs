@@ -2,6 +2,8 @@
 //!
 //! It crosses process borders (init, monitor, daemon), hence data rather than a source chain.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A failed step of a start.
@@ -54,10 +56,31 @@ impl StepError {
         Self { step: step.to_owned(), call: why.into(), errno: None, kind }
     }
 
+    /// The same error with its subject added to the step: `mount` becomes `mount /proc`.
+    #[must_use]
+    pub(crate) fn of(self, subject: impl fmt::Display) -> Self {
+        Self {
+            step: format!("{} {subject}", self.step),
+            ..self
+        }
+    }
+
     /// The same error with another kind.
     #[must_use]
     pub fn kind(self, kind: StepErrorKind) -> Self {
         Self { kind, ..self }
+    }
+}
+
+/// Turns a failed call into a [`StepError`]; the text is made only in case of failure.
+pub(crate) trait Attempt<T> {
+    /// `step` says what is being done, `call` which call was made with which arguments.
+    fn attempt(self, step: &str, call: impl FnOnce() -> String) -> Result<T, StepError>;
+}
+
+impl<T, E: Into<Errno>> Attempt<T> for Result<T, E> {
+    fn attempt(self, step: &str, call: impl FnOnce() -> String) -> Result<T, StepError> {
+        self.map_err(|errno| StepError::call(step, call(), errno))
     }
 }
 

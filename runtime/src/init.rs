@@ -1,10 +1,28 @@
 //! The code that runs in the cloned child, inside the container's new namespaces: it carries out the
 //! plan and becomes the container's program.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+mod devices;
+mod identity;
+mod kernel;
+mod masks;
+mod mounts;
+mod namespaces;
+mod program;
+mod resolve;
+mod root;
+mod steps;
+mod streams;
+mod users;
 
-use crate::error::StepError;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::error::{Attempt, StepError};
+use crate::launch::handshake;
 use crate::plan::{Namespace, Plan};
+use crate::sys;
+
+/// Exit status of an init that failed before the exec.
+pub const FAILED: i32 = 125;
 
 /// All that the child needs; everything else it inherited is closed by the exec.
 #[derive(Debug)]
@@ -31,10 +49,22 @@ pub enum Stdio {
 }
 
 /// Carries out the plan and executes the program. A failure is reported over the handshake socket
-/// and ends the process.
-pub fn run(context: InitContext) -> ! {
-    drop(context);
-    std::process::exit(1)
+/// and ends the process with [`FAILED`].
+pub fn run(mut context: InitContext) -> ! {
+    // Nobody in the container may look into this process while it still has the host's descriptors.
+    let result = sys::process::set_dumpable(false)
+        .attempt("ptrace", || "prctl(PR_SET_DUMPABLE, 0)".to_owned())
+        .and_then(|()| {
+            if context.plan.is_exec() {
+                steps::join(&mut context)
+            } else {
+                steps::start(&mut context)
+            }
+        });
+    let Err(error) = result;
+    // If the monitor is gone there is nobody to tell.
+    let _ = handshake::report(context.sync.as_fd(), error);
+    sys::process::exit(FAILED)
 }
 
 /// The namespaces that `clone3` has to create for this plan, as `CLONE_NEW*` flags. Not among them:
@@ -59,6 +89,5 @@ pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
 /// Joins what can only be joined before the child exists: the pid namespace of the target (exec) or
 /// of the plan's path. The monitor calls it right before `clone3`.
 pub fn join_before_clone(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
-    let _ = (plan, target);
-    Ok(())
+    namespaces::join_pid(plan, target)
 }

@@ -5,8 +5,9 @@
 //! with the JSON path of the field, never dropped.
 
 mod compile;
+mod devices;
 mod host;
-mod mounts;
+pub(crate) mod mounts;
 mod process;
 mod refuse;
 
@@ -147,13 +148,23 @@ pub enum MountKind {
         source: Option<String>,
         /// Parameters for `fsconfig`; a flag where there is no value.
         parameters: Vec<(String, Option<String>)>,
-        /// Copy what the target holds into the new (tmpfs) mount.
-        copy_up: bool,
     },
     /// A file or directory of the host.
     Bind { source: PathBuf, recursive: bool },
     /// The container's own part of the control group hierarchies.
-    Cgroup,
+    Cgroup { groups: Vec<CgroupBind> },
+}
+
+/// A container's group in one hierarchy, and where it is seen inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupBind {
+    /// Directory below the mount's target; empty for the target itself (version 2).
+    pub name: String,
+    /// The group's directory on the host.
+    pub source: PathBuf,
+    /// Other names of the directory: one for each controller where several share a hierarchy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
 }
 
 /// Mount attributes; mount_setattr(2).

@@ -15,6 +15,7 @@ pub enum SeccompError {
 }
 
 /// One BPF instruction: opcode, jump if true, jump if false, operand; `struct sock_filter`.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     pub code: u16,
@@ -36,6 +37,12 @@ pub struct Program {
 pub fn default_profile(capabilities: CapabilitySet) -> LinuxSeccomp {
     let _ = capabilities;
     LinuxSeccomp::default()
+}
+
+/// Compiles a profile.
+pub fn compile(profile: &LinuxSeccomp) -> Result<Program, SeccompError> {
+    let _ = profile;
+    Err(SeccompError::Unsupported("seccomp".to_owned()))
 }
 
 impl Instruction {

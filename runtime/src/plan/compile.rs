@@ -1,13 +1,46 @@
 //! OCI spec in, plan out.
 
-use oci_spec::runtime::Spec;
+use std::path::{Component, Path, PathBuf};
 
-use super::{Extras, Host, Plan, PlanError};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxResources, Spec};
+
+use super::{
+    Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, devices, mounts,
+    process, refuse,
+};
+use crate::cgroup;
+
+/// Group of a container whose spec names none, below the root of every hierarchy.
+const CGROUP_DEFAULT: &str = "/jocker/default";
 
 /// Compiles the plan of a container's first process.
 pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanError> {
-    let _ = (spec, extras, host);
-    Err(PlanError::Missing { path: "linux".to_owned() })
+    let linux = linux(spec)?;
+    refuse::spec(spec)?;
+    refuse::linux(linux)?;
+    let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
+    let namespaces = namespaces(linux)?;
+    let cgroup = cgroup_plan(linux, host)?;
+    let (hostname, domainname) = names(spec, &namespaces)?;
+    let mut mounts = mounts::compile(spec, &cgroup.path, host)?;
+    let mut process = process::compile(process, extras, host, "process")?;
+    if let Some(init) = &extras.init {
+        mounts.push(process::put_init_before(&mut process, init));
+    }
+    Ok(Plan {
+        root: root(spec, linux)?,
+        devices: devices::compile(linux, &mounts)?,
+        masked_paths: inner_paths(linux.masked_paths(), "linux.maskedPaths")?,
+        readonly_paths: inner_paths(linux.readonly_paths(), "linux.readonlyPaths")?,
+        hostname,
+        domainname,
+        sysctls: sysctls(linux, &namespaces)?,
+        seccomp: process::seccomp(linux)?,
+        namespaces,
+        mounts,
+        cgroup,
+        process,
+    })
 }
 
 /// Compiles the plan of a process added to the running container of `spec`.
@@ -17,6 +50,207 @@ pub fn compile_exec(
     extras: &Extras,
     host: &Host,
 ) -> Result<Plan, PlanError> {
-    let _ = (spec, process, extras, host);
-    Err(PlanError::Missing { path: "linux".to_owned() })
+    let linux = linux(spec)?;
+    let of_container = namespaces(linux)?;
+    let of_target = of_container
+        .create
+        .iter()
+        .copied()
+        .chain(of_container.join.iter().map(|join| join.kind))
+        .collect();
+    let mut cgroup = cgroup_plan(linux, host)?;
+    cgroup.limits.clear();
+    cgroup.devices.clear();
+    Ok(Plan {
+        namespaces: Namespaces { of_target, ..Namespaces::default() },
+        root: Root::default(),
+        mounts: Vec::new(),
+        devices: Vec::new(),
+        masked_paths: Vec::new(),
+        readonly_paths: Vec::new(),
+        hostname: None,
+        domainname: None,
+        sysctls: Vec::new(),
+        seccomp: process::seccomp(linux)?,
+        process: process::compile(process, extras, host, "process")?,
+        cgroup,
+    })
 }
+
+pub(super) fn missing(path: &str) -> PlanError {
+    PlanError::Missing { path: path.to_owned() }
+}
+
+pub(super) fn invalid(path: impl Into<String>, why: impl Into<String>) -> PlanError {
+    PlanError::Invalid { path: path.into(), why: why.into() }
+}
+
+/// A path inside the container: absolute, without `..`.
+pub(super) fn inner_path(path: &Path, field: &str) -> Result<PathBuf, PlanError> {
+    if !path.is_absolute() {
+        return Err(invalid(field, format!("{path:?} is not absolute")));
+    }
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err(invalid(field, format!("{path:?} has \"..\" in it")));
+    }
+    // Collecting the components drops "." and repeated slashes.
+    Ok(path.components().collect())
+}
+
+fn inner_paths(paths: &Option<Vec<String>>, field: &str) -> Result<Vec<PathBuf>, PlanError> {
+    let paths = paths.as_deref().unwrap_or_default();
+    paths
+        .iter()
+        .enumerate()
+        .map(|(at, path)| inner_path(Path::new(path), &format!("{field}[{at}]")))
+        .collect()
+}
+
+fn linux(spec: &Spec) -> Result<&Linux, PlanError> {
+    spec.linux().as_ref().ok_or_else(|| missing("linux"))
+}
+
+fn namespaces(linux: &Linux) -> Result<Namespaces, PlanError> {
+    let mut all = Namespaces::default();
+    let listed = linux.namespaces().as_deref().unwrap_or_default();
+    for (at, namespace) in listed.iter().enumerate() {
+        let field = format!("linux.namespaces[{at}]");
+        let kind = match namespace.typ() {
+            LinuxNamespaceType::Mount => Namespace::Mount,
+            LinuxNamespaceType::Pid => Namespace::Pid,
+            LinuxNamespaceType::Network => Namespace::Network,
+            LinuxNamespaceType::Ipc => Namespace::Ipc,
+            LinuxNamespaceType::Uts => Namespace::Uts,
+            LinuxNamespaceType::Cgroup => Namespace::Cgroup,
+            other @ (LinuxNamespaceType::User | LinuxNamespaceType::Time) => {
+                return Err(refuse::unsupported(field, format!("a {other} namespace")));
+            }
+        };
+        if all.has(kind) {
+            return Err(invalid(field, "the kind is listed twice"));
+        }
+        match namespace.path() {
+            None => all.create.push(kind),
+            Some(path) => all.join.push(JoinByPath { kind, path: path.clone() }),
+        }
+    }
+    if !all.create.contains(&Namespace::Mount) {
+        return Err(invalid("linux.namespaces", "a container needs a mount namespace of its own"));
+    }
+    Ok(all)
+}
+
+fn cgroup_plan(linux: &Linux, host: &Host) -> Result<cgroup::CgroupPlan, PlanError> {
+    let path = match linux.cgroups_path() {
+        Some(path) => {
+            let text = path.to_str().ok_or_else(|| invalid("linux.cgroupsPath", "not UTF-8"))?;
+            if text.starts_with('/') { text.to_owned() } else { format!("/{text}") }
+        }
+        None => CGROUP_DEFAULT.to_owned(),
+    };
+    let none = LinuxResources::default();
+    cgroup::plan(linux.resources().as_ref().unwrap_or(&none), &path, &host.layout)
+}
+
+fn root(spec: &Spec, linux: &Linux) -> Result<Root, PlanError> {
+    let root = spec.root().as_ref();
+    let propagation = linux
+        .rootfs_propagation()
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            mounts::propagation(name)
+                .ok_or_else(|| invalid("linux.rootfsPropagation", format!("{name:?} is unknown")))
+        })
+        .transpose()?;
+    Ok(Root {
+        path: root.map(|root| root.path().clone()).filter(|path| !path.as_os_str().is_empty()),
+        readonly: root.and_then(oci_spec::runtime::Root::readonly).unwrap_or(false),
+        propagation,
+    })
+}
+
+fn names(
+    spec: &Spec,
+    namespaces: &Namespaces,
+) -> Result<(Option<String>, Option<String>), PlanError> {
+    let own = namespaces.create.contains(&Namespace::Uts);
+    let check = |name: &Option<String>, field: &str| match name.as_deref() {
+        None | Some("") => Ok(None),
+        Some(_) if !own => Err(invalid(field, "the container has no uts namespace of its own")),
+        Some(name) => Ok(Some(name.to_owned())),
+    };
+    Ok((check(spec.hostname(), "hostname")?, check(spec.domainname(), "domainname")?))
+}
+
+fn sysctls(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<Sysctl>, PlanError> {
+    let Some(listed) = linux.sysctl() else {
+        return Ok(Vec::new());
+    };
+    let mut all = listed
+        .iter()
+        .map(|(key, value)| {
+            let field = format!("linux.sysctl[{key:?}]");
+            let path = PathBuf::from(sysctl_path(key));
+            if path.components().any(|part| !matches!(part, Component::Normal(_))) {
+                return Err(invalid(field, "not the name of a kernel parameter"));
+            }
+            if !namespaces.owns_sysctl(&path) {
+                return Err(invalid(field, "not in a namespace of the container's own"));
+            }
+            Ok(Sysctl { path, value: value.clone() })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(all)
+}
+
+/// `a.b.c` and `a/b/c` name the same parameter; in the first form a `/` stands for a dot of the
+/// name, in the second a dot; sysctl.d(5).
+fn sysctl_path(key: &str) -> String {
+    let separator = key.find(['.', '/']).map_or('.', |at| char::from(key.as_bytes()[at]));
+    if separator == '/' {
+        return key.to_owned();
+    }
+    key.chars()
+        .map(|character| match character {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        })
+        .collect()
+}
+
+impl Namespaces {
+    fn has(&self, kind: Namespace) -> bool {
+        self.create.contains(&kind) || self.join.iter().any(|join| join.kind == kind)
+    }
+
+    /// Whether a kernel parameter belongs to a namespace that the container does not share with the
+    /// host; namespaces(7).
+    fn owns_sysctl(&self, path: &Path) -> bool {
+        const IPC: [&str; 9] = [
+            "kernel/msgmax",
+            "kernel/msgmnb",
+            "kernel/msgmni",
+            "kernel/sem",
+            "kernel/shmall",
+            "kernel/shmmax",
+            "kernel/shmmni",
+            "kernel/shm_rmid_forced",
+            "kernel/auto_msgmni",
+        ];
+        const UTS: [&str; 2] = ["kernel/hostname", "kernel/domainname"];
+        let is = |names: &[&str]| names.iter().any(|name| path == Path::new(name));
+        if path.starts_with("net") {
+            self.has(Namespace::Network)
+        } else if path.starts_with("fs/mqueue") || is(&IPC) {
+            self.has(Namespace::Ipc)
+        } else {
+            is(&UTS) && self.has(Namespace::Uts)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

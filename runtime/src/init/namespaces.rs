@@ -1,0 +1,91 @@
+//! Joining namespaces, and unsharing the one that has to wait; setns(2), unshare(2).
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::thread::{
+    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+};
+
+use crate::error::{Attempt, StepError};
+use crate::plan::{Namespace, Plan};
+
+const STEP: &str = "namespaces";
+
+/// Joins the pid namespace that the child is to be born in.
+pub(super) fn join_pid(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
+    if let (Some(target), true) = (target, plan.namespaces.of_target.contains(&Namespace::Pid)) {
+        return of_target(target, &[Namespace::Pid]);
+    }
+    for join in plan.namespaces.join.iter().filter(|join| join.kind == Namespace::Pid) {
+        by_path(join.kind, &join.path)?;
+    }
+    Ok(())
+}
+
+/// Joins the namespaces that the plan names by path, except the pid namespace. A network namespace
+/// that comes by descriptor goes before the one by path.
+pub(super) fn join_all(plan: &Plan, netns: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
+    for join in &plan.namespaces.join {
+        let by_descriptor = join.kind == Namespace::Network && netns.is_some();
+        if join.kind != Namespace::Pid && !by_descriptor {
+            by_path(join.kind, &join.path)?;
+        }
+    }
+    if let Some(netns) = netns {
+        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))
+            .attempt(STEP, || "setns(network namespace)".to_owned())?;
+    }
+    Ok(())
+}
+
+/// Joins the target's namespaces that the plan names, all at once. Root and working directory become
+/// those of the target's mount namespace.
+pub(super) fn join_target(plan: &Plan, target: BorrowedFd<'_>) -> Result<(), StepError> {
+    let kinds: Vec<Namespace> = plan
+        .namespaces
+        .of_target
+        .iter()
+        .copied()
+        .filter(|kind| *kind != Namespace::Pid)
+        .collect();
+    of_target(target, &kinds)
+}
+
+/// Makes the process's present control groups the root of what it sees; cgroup_namespaces(7).
+pub(super) fn unshare_cgroup() -> Result<(), StepError> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+        .attempt(STEP, || "unshare(CLONE_NEWCGROUP)".to_owned())
+}
+
+fn of_target(target: BorrowedFd<'_>, kinds: &[Namespace]) -> Result<(), StepError> {
+    let flags = kinds.iter().fold(ThreadNameSpaceType::empty(), |flags, kind| {
+        flags
+            | match kind {
+                Namespace::Mount => ThreadNameSpaceType::MOUNT,
+                Namespace::Pid => ThreadNameSpaceType::PROCESS_ID,
+                Namespace::Network => ThreadNameSpaceType::NETWORK,
+                Namespace::Ipc => ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION,
+                Namespace::Uts => ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME,
+                Namespace::Cgroup => ThreadNameSpaceType::CONTROL_GROUP,
+            }
+    });
+    move_into_thread_name_spaces(target, flags)
+        .attempt(STEP, || format!("setns(pidfd, {kinds:?})"))
+}
+
+fn by_path(kind: Namespace, path: &Path) -> Result<(), StepError> {
+    let wanted = match kind {
+        Namespace::Mount => LinkNameSpaceType::Mount,
+        Namespace::Pid => LinkNameSpaceType::ProcessID,
+        Namespace::Network => LinkNameSpaceType::Network,
+        Namespace::Ipc => LinkNameSpaceType::InterProcessCommunication,
+        Namespace::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
+        Namespace::Cgroup => LinkNameSpaceType::ControlGroup,
+    };
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .attempt(STEP, || format!("open({path:?})"))?;
+    move_into_link_name_space(file.as_fd(), Some(wanted))
+        .attempt(STEP, || format!("setns({path:?})"))
+}

@@ -1,0 +1,205 @@
+//! The order of the steps: of a container's first process, of a process added to it, and of what
+//! both have in common at the end.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::process::umask;
+use rustix::thread::set_no_new_privs;
+
+use super::mounts::{Mounted, mount_all};
+use super::{InitContext, Stdio};
+use super::{devices, identity, kernel, masks, namespaces, program, root, streams};
+use crate::caps::CapabilitySet;
+use crate::error::{Attempt, StepError, StepErrorKind};
+use crate::launch::handshake::{self, FromInit, ToInit};
+use crate::plan::{Mount, MountKind, Namespace, Plan, Process};
+use crate::sys;
+
+/// First descriptor that the program does not get.
+const FIRST_CLOSED: u32 = 3;
+
+/// Umask of a program whose plan names none.
+const UMASK: u32 = 0o022;
+
+/// The container's first process.
+pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> {
+    let InitContext { plan, sync, rootfs, netns, .. } = &*context;
+    let rootfs = rootfs.as_ref().ok_or_else(|| {
+        StepError::refused("attach root", "the launch brought no root", StepErrorKind::Other)
+    })?;
+    let sync = sync.as_fd();
+    streams::new_session()?;
+    new_keyring()?;
+    namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
+    kernel::set_names(plan)?;
+
+    let mut mounted = Mounted::default();
+    umask(Mode::empty());
+    root::attach(rootfs.as_fd(), plan.root.propagation)?;
+    let (before, after) = split_at_cgroup(&plan.mounts);
+    mount_all(rootfs.as_fd(), before.iter(), &mut mounted)?;
+    devices::make(rootfs.as_fd(), &plan.devices, &mounted)?;
+    let terminal = match context.stdio {
+        Stdio::Terminal => {
+            let size = plan.process.console_size;
+            let terminal = streams::open_terminal(rootfs.as_fd(), &mounted, size)?;
+            streams::bind_console(&terminal, &mounted)?;
+            Some(terminal)
+        }
+        Stdio::Pipes(_) => None,
+    };
+
+    kernel::set_parameters(plan, &mut mounted)?;
+    set_process_limits(&plan.process, &mut mounted)?;
+    let masks_wait = masks_touch(plan, after);
+    if !masks_wait {
+        masks::apply(rootfs.as_fd(), plan)?;
+    }
+
+    // Everything above went on while the monitor attached us: the slowest step of version 1.
+    expect(sync, ToInit::CgroupAttached)?;
+    mount_all(rootfs.as_fd(), after.iter(), &mut mounted)?;
+    if plan.namespaces.create.contains(&Namespace::Cgroup) {
+        namespaces::unshare_cgroup()?;
+    }
+    if masks_wait {
+        masks::apply(rootfs.as_fd(), plan)?;
+    }
+    mounted.seal()?;
+    root::enter(rootfs.as_fd(), plan.root.propagation)?;
+    if plan.root.readonly {
+        root::make_readonly(rootfs)?;
+    }
+    take_streams(context, terminal)?;
+    finish(context)
+}
+
+/// A process added to a running container.
+pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
+    let InitContext { plan, sync, target, .. } = &*context;
+    let target = target.as_ref().ok_or_else(|| {
+        StepError::refused("namespaces", "the launch brought no pidfd", StepErrorKind::Other)
+    })?;
+    streams::new_session()?;
+    new_keyring()?;
+    expect(sync.as_fd(), ToInit::CgroupAttached)?;
+    namespaces::join_target(plan, target.as_fd())?;
+    let mut mounted = Mounted::default();
+    umask(Mode::empty());
+    set_process_limits(&plan.process, &mut mounted)?;
+    let terminal = match context.stdio {
+        Stdio::Terminal => {
+            let root = root_directory()?;
+            Some(streams::open_terminal(root.as_fd(), &mounted, plan.process.console_size)?)
+        }
+        Stdio::Pipes(_) => None,
+    };
+    take_streams(context, terminal)?;
+    finish(context)
+}
+
+/// From here on the process is inside: user, working directory, capabilities, filter, exec.
+fn finish(context: &InitContext) -> Result<Infallible, StepError> {
+    let InitContext { plan, sync, .. } = context;
+    let process = &plan.process;
+    let identity = identity::resolve(root_directory()?.as_fd(), process)?;
+    streams::own_streams(identity.uid)?;
+    umask(Mode::from_raw_mode(0o022));
+    program::enter_directory(root_directory()?.as_fd(), process)?;
+    umask(Mode::from_raw_mode(process.umask.unwrap_or(UMASK)));
+
+    // Without no_new_privs only CAP_SYS_ADMIN may load a filter: it is kept until then; seccomp(2).
+    let keep = match &plan.seccomp {
+        Some(_) if !process.no_new_privileges => CapabilitySet::SYS_ADMIN,
+        _ => CapabilitySet::EMPTY,
+    };
+    identity::assume(&identity, &process.capabilities, keep)?;
+    if process.no_new_privileges {
+        set_no_new_privs(true).attempt("no new privileges", || "prctl".to_owned())?;
+    }
+    let program = program::find(process, identity.home.as_deref())?;
+    sys::process::reset_signals().attempt("signals", || "rt_sigaction".to_owned())?;
+
+    say(sync.as_fd(), &FromInit::Ready)?;
+    expect(sync.as_fd(), ToInit::Exec)?;
+    sys::process::close_on_exec_from(FIRST_CLOSED)
+        .attempt("descriptors", || format!("close_range({FIRST_CLOSED}, CLOEXEC)"))?;
+    if let Some(filter) = &plan.seccomp {
+        sys::filter::load_filter(filter.flags, &filter.instructions).attempt("seccomp", || {
+            format!("seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)", filter.instructions.len())
+        })?;
+    }
+    if !keep.is_empty() {
+        identity::drop_to(&process.capabilities)?;
+    }
+    program::execute(&program)
+}
+
+/// The mounts before the first of control groups, and the rest: those need the process attached.
+fn split_at_cgroup(mounts: &[Mount]) -> (&[Mount], &[Mount]) {
+    let at = mounts.iter().position(|mount| matches!(mount.what, MountKind::Cgroup { .. }));
+    mounts.split_at(at.unwrap_or(mounts.len()))
+}
+
+/// Whether a masked or read-only path lies above or below one of these mounts.
+fn masks_touch(plan: &Plan, mounts: &[Mount]) -> bool {
+    plan.masked_paths.iter().chain(&plan.readonly_paths).any(|path| {
+        mounts.iter().any(|m| m.target.starts_with(path) || path.starts_with(&m.target))
+    })
+}
+
+fn take_streams(
+    context: &mut InitContext,
+    terminal: Option<streams::Terminal>,
+) -> Result<(), StepError> {
+    match (terminal, std::mem::replace(&mut context.stdio, Stdio::Terminal)) {
+        (Some(terminal), _) => streams::take_terminal(terminal, context.sync.as_fd()),
+        (None, Stdio::Pipes(pipes)) => streams::take_streams(pipes),
+        (None, Stdio::Terminal) => Ok(()),
+    }
+}
+
+fn set_process_limits(process: &Process, mounted: &mut Mounted) -> Result<(), StepError> {
+    for limit in &process.rlimits {
+        sys::process::set_rlimit(limit.resource, limit.soft, limit.hard)
+            .attempt("resource limit", || format!("prlimit({limit:?})"))?;
+    }
+    match process.oom_score_adj {
+        Some(score) => kernel::set_oom_score(score, mounted),
+        None => Ok(()),
+    }
+}
+
+/// No keyring of the host's session is left to the program; keyrings(7).
+fn new_keyring() -> Result<(), StepError> {
+    match sys::process::join_new_session_keyring() {
+        // A kernel without keyrings has none to leak.
+        Ok(()) | Err(rustix::io::Errno::NOSYS) => Ok(()),
+        Err(errno) => {
+            Err(StepError::call("keyring", "keyctl(KEYCTL_JOIN_SESSION_KEYRING)", errno))
+        }
+    }
+}
+
+fn root_directory() -> Result<OwnedFd, StepError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, "/", flags, Mode::empty())
+        .attempt("enter root", || "open(\"/\", O_PATH)".to_owned())
+}
+
+fn say(sync: BorrowedFd<'_>, message: &FromInit) -> Result<(), StepError> {
+    handshake::send(sync, message, None)
+        .map_err(|error| StepError::refused("handshake", error.to_string(), StepErrorKind::Other))
+}
+
+fn expect(sync: BorrowedFd<'_>, wanted: ToInit) -> Result<(), StepError> {
+    let why = match handshake::receive::<ToInit>(sync) {
+        Ok(Some((message, _))) if message == wanted => return Ok(()),
+        Ok(Some((message, _))) => format!("{message:?} came in place of {wanted:?}"),
+        Ok(None) => format!("the monitor is gone; {wanted:?} was awaited"),
+        Err(error) => error.to_string(),
+    };
+    Err(StepError::refused("handshake", why, StepErrorKind::Other))
+}
