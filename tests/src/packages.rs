@@ -1,0 +1,60 @@
+//! Programs that the tests use: from PATH, or out of a Debian package that is downloaded and
+//! unpacked beside the build, never installed; nothing of it starts by itself.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The path of `program`, taken out of Debian's `package` when PATH has none.
+#[track_caller]
+pub fn program(program: &str, package: &str) -> PathBuf {
+    on_path(program).unwrap_or_else(|| unpacked(program, package))
+}
+
+/// A statically linked busybox.
+#[track_caller]
+pub fn busybox() -> PathBuf {
+    let found = on_path("busybox").filter(|path| is_static(path));
+    found.unwrap_or_else(|| unpacked("busybox", "busybox-static"))
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// An ELF file without a PT_INTERP (type 3) program header, elf(5).
+fn is_static(path: &Path) -> bool {
+    let Ok(bytes) = fs::read(path) else { return false };
+    let u16_at = |at: usize| {
+        bytes.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])))
+    };
+    // e_phoff is a u64 at 32, e_phentsize a u16 at 54, e_phnum a u16 at 56 (64-bit form).
+    let table = u16_at(32);
+    (0..u16_at(56)).all(|index| u16_at(table + index * u16_at(54)) != 3)
+}
+
+#[track_caller]
+fn unpacked(program: &str, package: &str) -> PathBuf {
+    let root = std::env::temp_dir().join("jocker-tests-programs");
+    fs::create_dir_all(&root).expect("directory for programs");
+    let lock = File::create(root.join("lock")).expect("lock file");
+    flock(&lock, FlockOperation::LockExclusive).expect("lock");
+    let found = || {
+        ["usr/bin", "bin", "usr/sbin", "sbin"]
+            .iter()
+            .map(|dir| root.join(dir).join(program))
+            .find(|file| file.is_file())
+    };
+    found().unwrap_or_else(|| {
+        let script = format!(
+            "apt-get -q -o APT::Sandbox::User=root download {package} >&2 && dpkg -x {package}_*.deb ."
+        );
+        let status = Command::new("sh").arg("-c").arg(script).current_dir(&root).status();
+        let done = status.is_ok_and(|status| status.success());
+        assert!(done, "no `{program}` on PATH, and Debian's package {package} can not be had");
+        found().unwrap_or_else(|| panic!("package {package} holds no {program}"))
+    })
+}
