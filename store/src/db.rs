@@ -12,7 +12,10 @@ pub(crate) mod snapshots;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
+
+use crate::digest::Digest;
 
 const FILE: &str = "jocker.db";
 /// Page cache of a connection, in KiB: the working set is small, memory is dear.
@@ -29,13 +32,13 @@ pub enum DbError {
     /// The schema cannot be brought to this version.
     #[error("migrate database: {0}")]
     Migration(#[from] rusqlite_migration::Error),
-    /// A row holds what this version cannot read.
-    #[error("database: unreadable {column} {value:?}")]
-    Unreadable {
-        /// Table and column.
-        column: &'static str,
+    /// A row holds a name that this version cannot read.
+    #[error("database: unreadable name {name:?}: {source}")]
+    Name {
         /// The text that is there.
-        value: String,
+        name: String,
+        /// What is wrong with it.
+        source: crate::reference::ReferenceError,
     },
 }
 
@@ -70,7 +73,7 @@ impl Db {
         Ok(query(&reader)?)
     }
 
-    /// A connection of its own, for checkpoints.
+    /// The database's file.
     pub(crate) fn file(&self) -> &Path {
         &self.path
     }
@@ -131,4 +134,16 @@ fn connect(path: &Path) -> Result<Connection, DbError> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
     Ok(connection)
+}
+
+impl ToSql for Digest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl FromSql for Digest {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::parse(value.as_str()?).map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
 }

@@ -1,5 +1,12 @@
 //! Images: a config, its layers, and the names that people and registries have for it.
 
+mod catalog;
+mod commit;
+mod embed;
+mod name;
+mod remove;
+mod resolve;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +18,10 @@ use crate::db::DbError;
 use crate::digest::Digest;
 use crate::error::IoError;
 use crate::layer::LayerError;
+use crate::lease::FreeError;
 use crate::reference::{Reference, ReferenceError};
+
+pub(crate) use catalog::CatalogCell;
 
 /// The digest of an image's config.
 pub type ImageId = Digest;
@@ -88,7 +98,7 @@ pub struct Untagged {
     /// repository if that was the last tag there.
     pub names: Vec<String>,
     /// How many tags and digests the image still has.
-    pub remaining: usize,
+    pub remaining: u32,
 }
 
 /// What a removal freed.
@@ -157,6 +167,15 @@ pub enum ImageError {
     Db(#[from] DbError),
 }
 
+impl From<FreeError> for ImageError {
+    fn from(error: FreeError) -> Self {
+        match error {
+            FreeError::Io(error) => error.into(),
+            FreeError::Db(error) => error.into(),
+        }
+    }
+}
+
 /// Why a text does not name an image.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
@@ -183,81 +202,4 @@ pub enum ResolveError {
 #[derive(Debug, Clone)]
 pub struct Images {
     pub(crate) inner: Arc<Inner>,
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "bodies follow")]
-impl Images {
-    /// Makes an image of blobs and layers that are here: one `syncfs`, then the rows, then
-    /// `index.json`. A tag moves from the image that had it. Committing an image that is here adds
-    /// the name.
-    ///
-    /// # Errors
-    /// See [`ImageError`]; nothing is changed then.
-    pub fn commit(&self, image: NewImage) -> Result<ImageId, ImageError> {
-        todo!("{image:?}")
-    }
-
-    /// All images, newest first.
-    ///
-    /// # Errors
-    /// When a config cannot be read, or the database's.
-    pub fn list(&self) -> Result<Vec<Arc<Image>>, ImageError> {
-        todo!()
-    }
-
-    /// Finds an image by what a user typed: a name, `name:tag`, `name@digest`, an id with or
-    /// without `sha256:`, or the beginning of an id. A tag goes before the beginning of an id.
-    ///
-    /// # Errors
-    /// See [`ResolveError`].
-    pub fn resolve(&self, name: &str) -> Result<Arc<Image>, ResolveError> {
-        todo!("{name}")
-    }
-
-    /// The image of this id.
-    ///
-    /// # Errors
-    /// When the images cannot be read.
-    pub fn get(&self, id: &ImageId) -> Result<Option<Arc<Image>>, ImageError> {
-        todo!("{id}")
-    }
-
-    /// Gives an image a tag; the tag moves from the image that had it.
-    ///
-    /// # Errors
-    /// `NotFound`, `NoTag`, or the database's.
-    pub fn tag(&self, id: &ImageId, reference: &Reference) -> Result<(), ImageError> {
-        todo!("{id} {reference}")
-    }
-
-    /// Takes a tag or a digest away; the image stays, even without any name.
-    ///
-    /// # Errors
-    /// `NotFound`, or the database's.
-    pub fn untag(&self, reference: &Reference) -> Result<Untagged, ImageError> {
-        todo!("{reference}")
-    }
-
-    /// Removes an image with all its names, and frees what no other image and no snapshot uses.
-    /// While a lease is alive the freeing is put off, though already reported.
-    ///
-    /// # Errors
-    /// `NotFound`, or the database's.
-    pub fn remove(&self, id: &ImageId) -> Result<Removed, ImageError> {
-        todo!("{id}")
-    }
-
-    /// Makes an image of an uncompressed tar and a config in memory. The config's `rootfs` is
-    /// written here.
-    ///
-    /// # Errors
-    /// See [`ImageError`].
-    pub fn load_embedded(
-        &self,
-        reference: &Reference,
-        layer: &[u8],
-        config: &[u8],
-    ) -> Result<ImageId, ImageError> {
-        todo!("{reference} {layer:?} {config:?}")
-    }
 }

@@ -1,23 +1,58 @@
 //! Layers, unpacked once and kept in overlay form under `layers/<chain id>/diff`. A layer does not
 //! need its parents, so all layers of an image can be unpacked at the same time.
 
+mod apply;
+mod archive;
+mod limits;
+mod metadata;
+mod path;
+mod pax;
+mod pump;
+mod root;
+mod sparse;
+
 use std::fs;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{Digest, Hasher};
-use crate::error::IoError;
-use crate::Inner;
+pub use apply::EntryError;
+pub use archive::ArchiveError;
+pub use path::PathError;
+
+use crate::digest::Digest;
+use crate::error::{Context, IoError};
+use crate::{Inner, crash, durable};
+use apply::{Applied, ApplyError, apply};
+use limits::Limits;
+use pump::pump;
+
+/// The overlay form of a layer.
+pub(crate) const DIFF_DIR: &str = "diff";
+/// Beside `diff/`: what [`LayerInfo`] says.
+const INFO_FILE: &str = "layer.json";
 
 /// Why a layer cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// The stream could not be read or decompressed.
+    /// The stream could not be read or decompressed, or is longer than allowed.
     #[error("read layer: {0}")]
     Read(#[source] io::Error),
+    /// The archive is malformed or asks for too much.
+    #[error("layer archive: {0}")]
+    Archive(#[from] ArchiveError),
+    /// An entry cannot be made.
+    #[error("layer entry {path:?}: {source}")]
+    Entry {
+        /// As written in the archive.
+        path: String,
+        /// Why.
+        source: EntryError,
+    },
     /// The uncompressed bytes are others than the image's config says.
     #[error("layer digest mismatch: expected {expected}, got {actual}")]
     DiffIdMismatch {
@@ -29,6 +64,15 @@ pub enum LayerError {
     /// A call on the file system failed.
     #[error(transparent)]
     Io(#[from] IoError),
+}
+
+impl From<ApplyError> for LayerError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Archive(error) => Self::Archive(error),
+            ApplyError::Entry { path, source } => Self::Entry { path, source },
+        }
+    }
 }
 
 /// What is known of an unpacked layer.
@@ -52,11 +96,20 @@ impl Layers {
     /// Whether a layer is unpacked.
     #[must_use]
     pub fn has(&self, chain_id: &Digest) -> bool {
-        todo!("{chain_id}")
+        self.inner.layer_dir(chain_id).join(INFO_FILE).exists()
+    }
+
+    /// What is known of an unpacked layer, or None.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn info(&self, chain_id: &Digest) -> Result<Option<LayerInfo>, LayerError> {
+        Ok(self.inner.layer_info(chain_id)?)
     }
 
     /// Unpacks an uncompressed tar, reading it to its end; verifies the diff id; then the layer is
-    /// there under its chain id, or nothing is. Blocks; uses two threads of its own meanwhile.
+    /// there under its chain id, or nothing is. Blocks; has two threads of its own meanwhile, one
+    /// of which calls the reader. Nothing is synced: the commit of an image does that.
     ///
     /// # Errors
     /// See [`LayerError`]: the stream's, the archive's, the digest's, the file system's.
@@ -66,7 +119,79 @@ impl Layers {
         expected_diff_id: &Digest,
         reader: impl Read + Send,
     ) -> Result<LayerInfo, LayerError> {
-        todo!("{chain_id} {expected_diff_id}")
+        let temporary =
+            self.inner.ingest_dir().join(format!("unpack-{}", self.inner.next_number()));
+        durable::create_dir(&temporary, 0o700)?;
+        let result = self.unpack_into(&temporary, chain_id, expected_diff_id, reader);
+        if temporary.exists() {
+            self.inner.throw_away(&temporary)?;
+            self.inner.keeper.empty_trash();
+        }
+        result
+    }
+
+    fn unpack_into(
+        &self,
+        temporary: &Path,
+        chain_id: &Digest,
+        expected: &Digest,
+        reader: impl Read + Send,
+    ) -> Result<LayerInfo, LayerError> {
+        let (diff, discard) = (temporary.join(DIFF_DIR), temporary.join("discard"));
+        durable::create_dir(&diff, 0o755)?;
+        durable::create_dir(&discard, 0o700)?;
+        let (root, dump) = (open_directory(&diff)?, open_directory(&discard)?);
+        let limits = Limits::default();
+        let (applied, digest) =
+            pump(reader, limits.bytes, |stream| apply(stream, root, dump, &limits))
+                .map_err(LayerError::Read)?;
+        // A broken stream looks to the archive like an early end: the stream's error says more.
+        let digest = digest.map_err(LayerError::Read)?;
+        let applied = applied?;
+        if digest != *expected {
+            let (expected, actual) = (expected.clone(), digest);
+            return Err(LayerError::DiffIdMismatch { expected, actual });
+        }
+        let Applied { entries, bytes } = applied;
+        let info = LayerInfo { diff_id: digest, size: bytes, entries };
+        let text = serde_json::json!(info).to_string();
+        durable::write_new(&temporary.join(INFO_FILE), text.as_bytes())?;
+        self.inner.throw_away(&discard)?;
+        crash::step("store.layer.unpacked");
+        self.inner.put_layer(temporary, chain_id)?;
+        crash::step("store.layer.renamed");
+        Ok(info)
+    }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, IoError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).on("open", path)
+}
+
+impl Inner {
+    /// Moves an unpacked layer to its place. Whoever comes second leaves the first one's; a
+    /// directory without a layer in it is what a power cut left.
+    fn put_layer(&self, temporary: &Path, chain_id: &Digest) -> Result<(), IoError> {
+        let place = self.layer_dir(chain_id);
+        if place.exists() && !place.join(INFO_FILE).exists() {
+            self.throw_away(&place)?;
+        }
+        match fs::rename(temporary, &place) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            result => result.on("rename", &place),
+        }
+    }
+
+    pub(crate) fn layer_info(&self, chain_id: &Digest) -> Result<Option<LayerInfo>, IoError> {
+        let path = self.layer_dir(chain_id).join(INFO_FILE);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| IoError::new(format!("read {path:?}"), error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(IoError::new(format!("read {path:?}"), error)),
+        }
     }
 }
 

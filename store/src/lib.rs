@@ -42,6 +42,7 @@ mod durable;
 mod error;
 pub mod image;
 pub mod layer;
+mod layout;
 mod lease;
 pub mod pull;
 pub mod record;
@@ -51,16 +52,25 @@ pub mod registry;
 pub mod snapshot;
 mod trash;
 
-use std::path::{Path, PathBuf};
 use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use error::Context;
 
 pub use content::{Blob, ContentError, Ingest};
 pub use db::DbError;
 pub use digest::Digest;
 pub use error::IoError;
-pub use image::{Image, ImageId, Images, NewImage};
+pub use image::{
+    Image, ImageError, ImageId, Images, Manifest, NewImage, NewLayer, Removed, ResolveError, Untagged,
+};
 pub use layer::{LayerError, LayerInfo, Layers};
 pub use lease::Lease;
 pub use record::{Record, RecordError, Records};
@@ -82,6 +92,15 @@ pub enum OpenError {
     Db(#[from] DbError),
 }
 
+impl From<lease::FreeError> for OpenError {
+    fn from(error: lease::FreeError) -> Self {
+        match error {
+            lease::FreeError::Io(error) => error.into(),
+            lease::FreeError::Db(error) => error.into(),
+        }
+    }
+}
+
 /// The store under one data root. Cloning is cheap; all methods block and never wait for a network.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -91,36 +110,117 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Inner {
     root: PathBuf,
+    /// Of the root directory, for `syncfs`.
+    directory: File,
     db: db::Db,
     keeper: trash::Keeper,
+    catalog: image::CatalogCell,
+    leases: Mutex<lease::Leases>,
     ingesting: Mutex<HashSet<Digest>>,
     numbers: AtomicU64,
+    recovery: OnceLock<Recovery>,
+    /// Held as long as the store is open.
+    _lock: File,
 }
 
+/// Directories under the root, with their modes.
+const DIRECTORIES: &[(&str, u32)] = &[
+    ("blobs", 0o700),
+    ("blobs/sha256", 0o700),
+    ("containers", 0o700),
+    ("empty", 0o755),
+    ("ingest", 0o700),
+    ("layers", 0o700),
+    ("trash", 0o700),
+];
+
 impl Inner {
+    fn open(root: &Path) -> Result<Self, OpenError> {
+        durable::ensure_dir(root, 0o711)?;
+        let root = root.canonicalize().on("resolve", root)?;
+        let lock = take_lock(&root)?;
+        for (name, mode) in DIRECTORIES {
+            durable::ensure_dir(&root.join(name), *mode)?;
+        }
+        let db = db::Db::open(&root)?;
+        Ok(Self {
+            directory: File::open(&root).on("open", &root)?,
+            keeper: trash::Keeper::new(&root.join("trash"), db.file()),
+            db,
+            catalog: image::CatalogCell::default(),
+            leases: Mutex::default(),
+            ingesting: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            recovery: OnceLock::new(),
+            _lock: lock,
+            root,
+        })
+    }
+
     /// A number that this process has not used yet, for temporary names.
     fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes everything that was written so far survive a power cut.
+    fn sync(&self) -> Result<(), IoError> {
+        rustix::fs::syncfs(&self.directory).on("syncfs", &self.root)
+    }
+
+    fn layers_dir(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    fn layer_dir(&self, chain_id: &Digest) -> PathBuf {
+        self.layers_dir().join(chain_id.hex())
+    }
+
+    fn containers_dir(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    fn trash_dir(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+}
+
+fn take_lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .on("open", &path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(OpenError::Locked(root.to_owned())),
+        Err(errno) => Err(IoError::new(format!("flock {path:?}"), errno).into()),
     }
 }
 
 impl Store {
     /// Opens the store under a data root, making it if need be: takes the lock, brings the
-    /// database to this version, sweeps what no row names.
+    /// database to this version, sweeps what no row names, writes the image layout's files.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(root: &Path) -> Result<Self, OpenError> {
-        todo!("{root:?}")
+        let inner = Arc::new(Inner::open(root)?);
+        let recovery = recover::at_open(&inner)?;
+        inner.recovery.get_or_init(|| recovery);
+        inner.write_layout()?;
+        Ok(Self { inner })
     }
 
     /// What was found when it was opened.
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
-        todo!()
+        self.inner.recovery.get_or_init(Recovery::default)
     }
 
-    /// The data root.
+    /// The data root, with symbolic links resolved.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.inner.root
@@ -153,11 +253,11 @@ impl Store {
     /// Puts the freeing of blobs and layers off until the lease is dropped; `name` is for logs.
     #[must_use]
     pub fn lease(&self, name: &str) -> Lease {
-        todo!("{name}")
+        Lease::new(&self.inner, name)
     }
 
     /// Waits until everything that was removed is also deleted: for an orderly end.
     pub fn settle(&self) {
-        todo!()
+        self.inner.keeper.settle();
     }
 }

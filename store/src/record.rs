@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::db::{DbError, records};
 use crate::Inner;
+use crate::db::{DbError, records};
 
 /// Why a record cannot be written.
 #[derive(Debug, thiserror::Error)]

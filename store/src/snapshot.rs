@@ -1,14 +1,20 @@
 //! Snapshots: the writable side of a container over an image's layers. Data only: nothing is
 //! mounted here.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Inner;
-use crate::db::DbError;
+use crate::db::{DbError, images, snapshots};
 use crate::digest::Digest;
 use crate::error::IoError;
 use crate::image::Image;
+use crate::layer::DIFF_DIR;
+use crate::lease::{Candidates, FreeError};
+use crate::{Inner, crash, durable};
+
+/// Characters of a container's id at most.
+const ID_LIMIT: usize = 128;
 
 /// Why a snapshot cannot be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +63,43 @@ impl Snapshots {
     /// # Errors
     /// See [`SnapshotError`].
     pub fn prepare(&self, container_id: &str, image: &Image) -> Result<Snapshot, SnapshotError> {
-        todo!("{container_id} {image:?}")
+        let snapshot = self.describe(container_id, &image.chain)?;
+        match durable::create_dir(&snapshot.dir, 0o700) {
+            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(SnapshotError::Exists(container_id.to_owned()));
+            }
+            result => result?,
+        }
+        let made = self.fill(container_id, image, &snapshot);
+        if made.is_err() {
+            self.inner.throw_away(&snapshot.dir)?;
+            self.inner.keeper.empty_trash();
+        }
+        made.map(|()| snapshot)
+    }
+
+    fn fill(
+        &self,
+        container_id: &str,
+        image: &Image,
+        snapshot: &Snapshot,
+    ) -> Result<(), SnapshotError> {
+        // The root of a container has the mode of the upper directory.
+        durable::create_dir(&snapshot.upper, 0o755)?;
+        durable::create_dir(&snapshot.work, 0o700)?;
+        durable::create_dir(&snapshot.log, 0o700)?;
+        crash::step("store.snapshot.made");
+        let mut writer = self.inner.db.lock();
+        for chain_id in &image.chain {
+            if !writer.read(|db| images::has_layer(db, chain_id))? {
+                return Err(SnapshotError::MissingLayer(chain_id.clone()));
+            }
+        }
+        writer.write(|db| snapshots::insert(db, container_id, &image.id, &image.chain))?;
+        drop(writer);
+        self.inner.keeper.written();
+        crash::step("store.snapshot.recorded");
+        Ok(())
     }
 
     /// A container's directories, or None.
@@ -65,7 +107,10 @@ impl Snapshots {
     /// # Errors
     /// The database's.
     pub fn get(&self, container_id: &str) -> Result<Option<Snapshot>, SnapshotError> {
-        todo!("{container_id}")
+        match self.inner.db.read(|db| snapshots::chain(db, container_id))? {
+            Some(chain) => Ok(Some(self.describe(container_id, &chain)?)),
+            None => Ok(None),
+        }
     }
 
     /// Removes a container's directories: renamed away here, deleted in the background. Says
@@ -74,6 +119,59 @@ impl Snapshots {
     /// # Errors
     /// The database's or the file system's.
     pub fn remove(&self, container_id: &str) -> Result<bool, SnapshotError> {
-        todo!("{container_id}")
+        let mut writer = self.inner.db.lock();
+        let Some(chain) = writer.read(|db| snapshots::chain(db, container_id))? else {
+            return Ok(false);
+        };
+        let dir = self.describe(container_id, &chain)?.dir;
+        writer.write(|db| snapshots::delete(db, container_id))?;
+        crash::step("store.snapshot.forgotten");
+        self.inner.throw_away(&dir)?;
+        // An image that is still here keeps its layers: the usual case costs one look.
+        let candidates = Candidates { layers: chain.into_iter().collect(), ..Default::default() };
+        let unused = writer.read(|db| images::unused(db, &candidates))?;
+        drop(writer);
+        crash::step("store.snapshot.renamed");
+        self.inner.keeper.written();
+        self.inner.keeper.empty_trash();
+        self.inner.collect(unused)?;
+        Ok(true)
+    }
+
+    fn describe(&self, container_id: &str, chain: &[Digest]) -> Result<Snapshot, SnapshotError> {
+        if !is_valid_id(container_id) {
+            return Err(SnapshotError::InvalidId(container_id.to_owned()));
+        }
+        let dir = self.inner.containers_dir().join(container_id);
+        let mut lower: Vec<PathBuf> = chain
+            .iter()
+            .rev()
+            .map(|chain_id| self.inner.layer_dir(chain_id).join(DIFF_DIR))
+            .collect();
+        if lower.is_empty() {
+            lower.push(self.inner.root.join("empty"));
+        }
+        Ok(Snapshot {
+            lower,
+            upper: dir.join("upper"),
+            work: dir.join("work"),
+            log: dir.join("log"),
+            dir,
+        })
+    }
+}
+
+/// Ids become names of directories: no separators, no dots.
+fn is_valid_id(id: &str) -> bool {
+    (1..=ID_LIMIT).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+impl From<FreeError> for SnapshotError {
+    fn from(error: FreeError) -> Self {
+        match error {
+            FreeError::Io(error) => error.into(),
+            FreeError::Db(error) => error.into(),
+        }
     }
 }

@@ -40,11 +40,8 @@ impl Ingest {
         if limit > BLOB_LIMIT {
             return Err(ContentError::TooLarge { digest: expected.clone(), limit: BLOB_LIMIT });
         }
-        let is_first = inner
-            .ingesting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(expected.clone());
+        let is_first =
+            inner.ingesting.lock().unwrap_or_else(PoisonError::into_inner).insert(expected.clone());
         if !is_first {
             return Err(ContentError::Busy(expected.clone()));
         }

@@ -1,0 +1,112 @@
+//! Owner, mode, extended attributes and time of what an archive made. The order matters: a change
+//! of owner takes setuid bits and capabilities away, so they come after it; times come last.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::fs::{
+    AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
+    fsetxattr, futimens, lsetxattr, utimensat,
+};
+use rustix::io::Errno;
+
+use super::archive::Entry;
+use super::pax::Time;
+
+/// The mark of an opaque directory in overlay's upper and lower directories.
+///
+/// Source: the kernel's Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
+const OPAQUE: (&str, &[u8]) = ("trusted.overlay.opaque", b"y");
+const CAPABILITY: &[u8] = b"security.capability";
+
+/// What is left of an entry when its path and data are dealt with.
+#[derive(Debug, Clone)]
+pub(crate) struct Metadata {
+    uid: Uid,
+    gid: Gid,
+    mode: Mode,
+    mtime: Time,
+    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Metadata {
+    /// None when an id does not fit: 32 bits, of which the highest value means "unchanged".
+    pub(crate) fn new(entry: &mut Entry) -> Option<Self> {
+        let id = |value: u64| u32::try_from(value).ok().filter(|id| *id != u32::MAX);
+        let mut xattrs = std::mem::take(&mut entry.xattrs);
+        xattrs.retain(|(name, _)| is_wanted(name));
+        Some(Self {
+            uid: Uid::from_raw(id(entry.uid)?),
+            gid: Gid::from_raw(id(entry.gid)?),
+            mode: Mode::from_raw_mode(entry.mode),
+            mtime: entry.mtime,
+            xattrs,
+        })
+    }
+
+    /// For a file or directory that is open.
+    pub(crate) fn apply(&self, file: impl AsFd) -> Result<(), Errno> {
+        let file = file.as_fd();
+        fchown(file, Some(self.uid), Some(self.gid))?;
+        fchmod(file, self.mode)?;
+        for (name, value) in &self.xattrs {
+            let result = fsetxattr(file, name.as_slice(), value, XattrFlags::empty());
+            tolerate(name, result)?;
+        }
+        futimens(file, &self.times())
+    }
+
+    /// For what cannot be opened, by its name in its directory; `has_mode` is false for symbolic
+    /// links, and only then may the name be one.
+    pub(crate) fn apply_at(
+        &self,
+        parent: impl AsFd,
+        name: &[u8],
+        has_mode: bool,
+    ) -> Result<(), Errno> {
+        let parent = parent.as_fd();
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        chownat(parent, name, Some(self.uid), Some(self.gid), flags)?;
+        if has_mode {
+            // Nobody but us writes here: it is still the node that we have made.
+            chmodat(parent, name, self.mode, AtFlags::empty())?;
+        }
+        if !self.xattrs.is_empty() {
+            // Only the directory's own magic link is followed; the last name is not.
+            let mut path = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
+            path.extend_from_slice(name);
+            for (key, value) in &self.xattrs {
+                let result = lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty());
+                tolerate(key, result)?;
+            }
+        }
+        utimensat(parent, name, &self.times(), flags)
+    }
+
+    fn times(&self) -> Timestamps {
+        let (tv_sec, nanoseconds) = self.mtime;
+        let time = Timespec { tv_sec, tv_nsec: i64::from(nanoseconds) };
+        Timestamps { last_access: time, last_modification: time }
+    }
+}
+
+/// Marks an open directory: nothing of the layers below is seen in it.
+pub(crate) fn set_opaque(directory: impl AsFd) -> Result<(), Errno> {
+    fsetxattr(directory, OPAQUE.0, OPAQUE.1, XattrFlags::empty())
+}
+
+/// Which attributes a layer may set. Overlay's own would redirect, hide or uncover what the archive
+/// does not contain; labels and integrity hashes belong to the host.
+fn is_wanted(name: &[u8]) -> bool {
+    name == CAPABILITY
+        || name.starts_with(b"system.posix_acl_")
+        || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+}
+
+/// A file system without this kind of attribute, or a node that cannot have it, is no error, as
+/// with Docker; a lost capability is one.
+fn tolerate(name: &[u8], result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NOTSUP | Errno::PERM) if name != CAPABILITY => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,92 @@
+//! The directory that a layer is unpacked into, and the only way to a path below it: every parent
+//! is opened by `openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)`, so that a symbolic link of the
+//! archive leads nowhere but into the root; the last name is never followed.
+//!
+//! Source: openat2(2).
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::fs::{Gid, Uid};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, fchown, mkdirat, openat, openat2};
+use rustix::io::Errno;
+
+use super::path::CleanPath;
+
+/// Directories kept open; archives go through a tree in order, so few are enough.
+const OPEN_LIMIT: usize = 48;
+/// Mode of directories that an archive does not have an entry for.
+const IMPLICIT_MODE: Mode = Mode::from_raw_mode(0o755);
+const OPEN_DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The root and the directories that are open below it.
+#[derive(Debug)]
+pub(crate) struct Root {
+    root: Rc<OwnedFd>,
+    open: HashMap<CleanPath, Rc<OwnedFd>>,
+}
+
+impl Root {
+    pub(crate) fn new(directory: OwnedFd) -> Self {
+        Self { root: Rc::new(directory), open: HashMap::new() }
+    }
+
+    /// A directory that is there; symbolic links on the way are resolved in the root.
+    pub(crate) fn directory(&mut self, path: &CleanPath) -> Result<Rc<OwnedFd>, Errno> {
+        if path.is_root() {
+            return Ok(self.root.clone());
+        }
+        if let Some(directory) = self.open.get(path) {
+            return Ok(directory.clone());
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let directory =
+            Rc::new(openat2(&self.root, path.as_bytes(), flags, Mode::empty(), resolve)?);
+        if self.open.len() == OPEN_LIMIT {
+            self.open.clear();
+        }
+        self.open.insert(path.clone(), directory.clone());
+        Ok(directory)
+    }
+
+    /// As [`Root::directory`]; makes what is missing.
+    pub(crate) fn ensure(&mut self, path: &CleanPath) -> Result<Rc<OwnedFd>, Errno> {
+        match self.directory(path) {
+            Err(Errno::NOENT) => {}
+            result => return result,
+        }
+        let mut missing = Vec::new();
+        let mut above = path.clone();
+        let mut directory = loop {
+            let Some((parent, name)) = above.split() else { return Err(Errno::NOENT) };
+            missing.push(name.to_vec());
+            match self.directory(&parent) {
+                Ok(directory) => break directory,
+                Err(Errno::NOENT) => above = parent,
+                Err(errno) => return Err(errno),
+            }
+        };
+        while let Some(name) = missing.pop() {
+            directory = Rc::new(make_implicit(&directory, &name)?);
+        }
+        self.directory(path)
+    }
+
+    /// Something that may have been on the way to an open directory has gone.
+    pub(crate) fn forget(&mut self) {
+        self.open.clear();
+    }
+}
+
+/// Makes a directory that the archive has no entry for: root's, whatever its parent is. A dangling
+/// symbolic link of this name is an error.
+fn make_implicit(parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    mkdirat(parent, name, IMPLICIT_MODE)?;
+    let directory = openat(parent, name, OPEN_DIRECTORY, Mode::empty())?;
+    fchown(&directory, Some(Uid::ROOT), Some(Gid::ROOT))?;
+    fchmod(&directory, IMPLICIT_MODE)?;
+    Ok(directory)
+}
