@@ -8,13 +8,23 @@
 //! Sources: the kernel's `Documentation/admin-guide/cgroup-v1` and `cgroup-v2.rst`, and the
 //! conversion rules of the OCI runtime spec, `config-linux.md`.
 
+mod devices;
+mod files;
 mod layout;
 mod plan;
+mod stats;
+mod v1;
+mod v2;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
 pub use layout::{Hierarchy, Layout, layout};
 pub use plan::plan;
+pub use stats::{BlockIo, CpuStats, MemoryStats, PidsStats, Stats, Throttling};
 
 /// What to make and write for one container; the same for every hierarchy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,4 +73,171 @@ pub enum DeviceClass {
     All,
     Block,
     Character,
+}
+
+/// A step with control groups that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    #[error("make control group {}: {source}", path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("control group {} has processes already", path.display())]
+    Populated { path: PathBuf },
+    #[error("write {value:?} to {}: {source}", path.display())]
+    Write { path: PathBuf, value: String, source: io::Error },
+    #[error("read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("remove control group {}: {source}", path.display())]
+    Remove { path: PathBuf, source: io::Error },
+    #[error("{what} of control group {} took too long", path.display())]
+    Timeout { what: &'static str, path: PathBuf },
+    #[error("the host has no {controller} controller")]
+    NoController { controller: String },
+    #[error("device rules of control group {}: {call}: {source}", path.display())]
+    Devices { path: PathBuf, call: &'static str, source: io::Error },
+}
+
+impl CgroupError {
+    /// The errno behind it.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Create { source, .. }
+            | Self::Write { source, .. }
+            | Self::Read { source, .. }
+            | Self::Remove { source, .. }
+            | Self::Devices { source, .. } => source.raw_os_error(),
+            Self::Populated { .. } | Self::Timeout { .. } | Self::NoController { .. } => None,
+        }
+    }
+}
+
+/// The control groups of one container.
+pub struct Cgroup {
+    groups: Groups,
+}
+
+enum Groups {
+    V1(v1::Groups),
+    V2(v2::Group),
+}
+
+impl fmt::Debug for Cgroup {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dirs: Vec<_> = match &self.groups {
+            Groups::V1(groups) => groups.directories().collect(),
+            Groups::V2(group) => vec![group.directory()],
+        };
+        out.debug_struct("Cgroup").field("directories", &dirs).finish()
+    }
+}
+
+impl Cgroup {
+    /// Makes the groups in every hierarchy and sets limits and device rules. Removes what it made
+    /// if a step fails. Groups that are there already and empty are taken.
+    pub fn create(plan: &CgroupPlan, layout: &Layout) -> Result<Self, CgroupError> {
+        let cgroup = Self::open(&plan.path, layout);
+        let made = match &cgroup.groups {
+            Groups::V1(groups) => groups.create(plan),
+            Groups::V2(group) => group.create(plan),
+        };
+        if let Err(error) = made {
+            // What can not be removed now is reused by the next start; the first error counts.
+            let _ = cgroup.remove();
+            return Err(error);
+        }
+        Ok(cgroup)
+    }
+
+    /// The groups of a container that has been made before; nothing is touched. `path` is
+    /// [`CgroupPlan::path`].
+    pub fn open(path: &str, layout: &Layout) -> Self {
+        let groups = match layout {
+            Layout::V1 { hierarchies, unified, .. } => {
+                Groups::V1(v1::Groups::new(path, hierarchies, unified.as_deref()))
+            }
+            Layout::V2 { mount, .. } => Groups::V2(v2::Group::new(path, mount)),
+        };
+        Self { groups }
+    }
+
+    /// The group's directory for `CLONE_INTO_CGROUP`; `None` on version 1.
+    pub fn into_cgroup(&self) -> Result<Option<OwnedFd>, CgroupError> {
+        match &self.groups {
+            Groups::V1(_) => Ok(None),
+            Groups::V2(group) => group.open_directory().map(Some),
+        }
+    }
+
+    /// Moves a process into the groups: on version 1 the writes follow each other closely, because
+    /// the kernel waits for one grace period for all of them.
+    pub fn attach(&self, pid: i32) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.attach(pid),
+            Groups::V2(group) => group.attach(pid),
+        }
+    }
+
+    /// Stops all processes, and returns when they stand.
+    pub fn freeze(&self) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.freeze(),
+            Groups::V2(group) => group.freeze(),
+        }
+    }
+
+    /// Lets frozen processes go on.
+    pub fn thaw(&self) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.thaw(),
+            Groups::V2(group) => group.thaw(),
+        }
+    }
+
+    /// Sends SIGKILL to every process, those made meanwhile too.
+    pub fn kill(&self) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.kill(),
+            Groups::V2(group) => group.kill(),
+        }
+    }
+
+    /// Host pids of all processes, nested groups' too. Empty when the groups are gone.
+    pub fn pids(&self) -> Result<Vec<i32>, CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.pids(),
+            Groups::V2(group) => group.pids(),
+        }
+    }
+
+    /// How many processes the kernel has killed here for lack of memory; 0 when it can not be read.
+    pub fn oom_kills(&self) -> u64 {
+        match &self.groups {
+            Groups::V1(groups) => groups.oom_kills(),
+            Groups::V2(group) => group.oom_kills(),
+        }
+    }
+
+    /// Usage now. What the host does not account for is zero or empty.
+    pub fn stats(&self) -> Result<Stats, CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.stats(),
+            Groups::V2(group) => group.stats(),
+        }
+    }
+
+    /// Sets other limits; those that `limits` does not name stay. Device rules stay too.
+    pub fn update(&self, limits: &[Write]) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.limit(limits),
+            Groups::V2(group) => group.limit(limits),
+        }
+    }
+
+    /// Removes the groups and those that the container made below. Waits a bounded time for
+    /// processes that are still ending. Groups that are gone are no error.
+    pub fn remove(&self) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.remove(),
+            Groups::V2(group) => group.remove(),
+        }
+    }
 }

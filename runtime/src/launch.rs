@@ -9,8 +9,11 @@
 //! - [`launcher_main`] is that process; it never returns.
 //! - [`handshake`] is what monitor and init say to each other.
 
-pub mod handshake;
 mod client;
+pub mod handshake;
+mod image;
+mod process;
+pub(crate) mod wire;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use client::{LaunchError, Launcher, MonitorPid};
+pub use process::launcher_main;
 
 use crate::plan::Plan;
 use crate::rootfs::Rootfs;

@@ -1,5 +1,72 @@
 //! The monitor: one small process a container (and an exec) that holds the standard streams, writes
 //! the log, waits for the program, records its exit, and serves clients on a socket of its own. It
 //! outlives the daemon.
+//!
+//! ```text
+//! Starting ── Exec, end of file ──► Running ── pidfd ──► Exited: record written, output drained
+//!     └─ Failed, timeout ──► Failed                         └─► clients served, groups removed, end
+//! ```
+//!
+//! - [`protocol`]: what clients say and hear.
+//! - `start`: everything up to `clone3`.
+//! - `serve`: the loop; the only room that waits. `client`, `input`, `output`, `log`, `record` are
+//!   what it serves.
+//!
+//! One thread, no heap growth while the program runs: a monitor stays within a few hundred
+//! kilobytes of private memory.
 
+mod client;
+mod input;
+mod log;
+mod output;
 pub mod protocol;
+mod record;
+mod serve;
+mod start;
+
+use std::os::fd::OwnedFd;
+
+use crate::cgroup::Layout;
+use crate::error::{Attempt, StepError, StepErrorKind};
+use crate::launch::wire::Received;
+use crate::launch::{LaunchFds, LaunchRequest};
+use crate::sys;
+
+/// The whole life of a monitor, in a process that the launcher has just forked.
+pub(crate) fn run(received: Received, layout: &Layout) {
+    let Received { memory, length, fds } = received;
+    let LaunchFds { listener, netns, target } = fds;
+    let clients = match client::Clients::new(listener) {
+        Ok(clients) => clients,
+        // Without the socket there is nobody to tell; the daemon sees it close.
+        Err(_) => return,
+    };
+    let request = detach().and_then(|()| read_request(&memory, length));
+    drop(memory);
+    match request {
+        Ok(request) => serve::run(clients, request, netns, target, layout),
+        Err(error) => serve::fail(clients, error),
+    }
+}
+
+/// Leaves the launcher's session and what else ties this process to it.
+fn detach() -> Result<(), StepError> {
+    const STEP: &str = "monitor";
+    rustix::process::setsid().attempt(STEP, || "setsid()".to_owned())?;
+    rustix::thread::set_name(c"jocker-monitor")
+        .attempt(STEP, || "prctl(PR_SET_NAME)".to_owned())?;
+    // The launcher ignores it; here it would reap the container's process behind our back.
+    sys::clone::ignore_signal(libc::SIGCHLD, false)
+        .attempt(STEP, || "sigaction(SIGCHLD)".to_owned())?;
+    // Standard input is /dev/null. The daemon's standard error must not be held open by us.
+    rustix::stdio::dup2_stderr(rustix::stdio::stdin()).attempt(STEP, || "dup2(0, 2)".to_owned())
+}
+
+fn read_request(memory: &OwnedFd, length: usize) -> Result<LaunchRequest, StepError> {
+    let mut text = vec![0; length];
+    let read = rustix::io::pread(memory, text.as_mut_slice(), 0)
+        .attempt("launch request", || format!("pread(memfd, {length})"))?;
+    serde_json::from_slice(&text[..read]).map_err(|error| {
+        StepError::refused("launch request", error.to_string(), StepErrorKind::Other)
+    })
+}

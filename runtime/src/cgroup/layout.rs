@@ -65,7 +65,9 @@ impl Layout {
     /// Where version 2 is mounted and has this controller.
     pub fn unified_with(&self, controller: &str) -> Option<&Path> {
         let (mount, controllers) = match self {
-            Self::V1 { unified, unified_controllers, .. } => (unified.as_deref()?, unified_controllers),
+            Self::V1 { unified, unified_controllers, .. } => {
+                (unified.as_deref()?, unified_controllers)
+            }
             Self::V2 { mount, controllers } => (mount.as_path(), controllers),
         };
         controllers.iter().any(|name| name == controller).then_some(mount)
@@ -82,11 +84,8 @@ fn parse(table: &str, controllers: impl Fn(&Path) -> String) -> Layout {
             unified.get_or_insert(mount);
             continue;
         }
-        let names: Vec<String> = options
-            .split(',')
-            .filter(|option| is_controller(option))
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> =
+            options.split(',').filter(|option| is_controller(option)).map(str::to_owned).collect();
         let known = hierarchies.iter().any(|hierarchy| hierarchy.controllers == names);
         if !names.is_empty() && !known {
             hierarchies.push(Hierarchy { controllers: names, mount });
@@ -96,9 +95,7 @@ fn parse(table: &str, controllers: impl Fn(&Path) -> String) -> Layout {
         controllers(mount).split_whitespace().map(str::to_owned).collect()
     };
     match unified {
-        Some(mount) if hierarchies.is_empty() => {
-            Layout::V2 { controllers: names(&mount), mount }
-        }
+        Some(mount) if hierarchies.is_empty() => Layout::V2 { controllers: names(&mount), mount },
         unified => Layout::V1 {
             unified_controllers: unified.as_deref().map(names).unwrap_or_default(),
             hierarchies,
@@ -122,7 +119,15 @@ fn cgroup_mount(line: &str) -> Option<(PathBuf, &str, &str)> {
 /// Options of a version 1 mount that are not the name of a controller; cgroups(7).
 fn is_controller(option: &str) -> bool {
     const OTHERS: [&str; 9] = [
-        "rw", "ro", "none", "all", "noprefix", "xattr", "clone_children", "cpuset_v2_mode", "favordynmods",
+        "rw",
+        "ro",
+        "none",
+        "all",
+        "noprefix",
+        "xattr",
+        "clone_children",
+        "cpuset_v2_mode",
+        "favordynmods",
     ];
     !(option.is_empty() || OTHERS.contains(&option) || option.starts_with("release_agent="))
 }
@@ -165,7 +170,8 @@ mod tests {
 
     #[test]
     fn version_2() {
-        let table = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
+        let table =
+            "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
         let layout = parse(table, |_| "cpuset cpu io memory pids\n".to_owned());
         let Layout::V2 { mount, controllers } = layout else { panic!("{layout:?}") };
         assert_eq!((mount.to_str(), controllers.len()), (Some("/sys/fs/cgroup"), 5));

@@ -120,9 +120,6 @@ mod tests {
         assert_eq!(serde_json::to_string(&control).unwrap(), r#"{"version":1,"role":"control"}"#);
         assert_eq!(serde_json::to_string(&State::Starting).unwrap(), r#"{"state":"starting"}"#);
         let resize = Command::Resize { rows: 24, cols: 80 };
-        assert_eq!(
-            serde_json::to_string(&resize).unwrap(),
-            r#"{"resize":{"rows":24,"cols":80}}"#
-        );
+        assert_eq!(serde_json::to_string(&resize).unwrap(), r#"{"resize":{"rows":24,"cols":80}}"#);
     }
 }

@@ -79,13 +79,15 @@ fn docker_limits_on_version_2() {
 
 #[test]
 fn unlimited_and_unset() {
-    let resources = json!({"memory": {"limit": -1, "swap": -1}, "pids": {"limit": -1}, "cpu": {"quota": -1}});
+    let resources =
+        json!({"memory": {"limit": -1, "swap": -1}, "pids": {"limit": -1}, "cpu": {"quota": -1}});
     let writes = compiled(&resources, &version_2()).unwrap();
     assert_eq!(
         writes,
         ["memory.swap.max=max", "memory.max=max", "cpu.max=max 100000", "pids.max=max"]
     );
-    let zero = json!({"memory": {"limit": 0, "swap": 0}, "pids": {"limit": 0}, "cpu": {"shares": 0}});
+    let zero =
+        json!({"memory": {"limit": 0, "swap": 0}, "pids": {"limit": 0}, "cpu": {"shares": 0}});
     assert!(compiled(&zero, &hybrid()).unwrap().is_empty());
     assert!(compiled(&zero, &version_2()).unwrap().is_empty());
 }

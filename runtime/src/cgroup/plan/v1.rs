@@ -6,10 +6,7 @@ use super::{Writes, invalid, unsupported};
 use crate::cgroup::{Layout, Write};
 use crate::plan::PlanError;
 
-pub(super) fn limits(
-    resources: &LinuxResources,
-    layout: &Layout,
-) -> Result<Vec<Write>, PlanError> {
+pub(super) fn limits(resources: &LinuxResources, layout: &Layout) -> Result<Vec<Write>, PlanError> {
     let mut writes = Writes { layout, writes: Vec::new() };
     if let Some(memory) = resources.memory() {
         limit_memory(&mut writes, memory)?;
@@ -123,11 +120,7 @@ fn mark_network(writes: &mut Writes<'_>, network: &LinuxNetwork) -> Result<(), P
 }
 
 /// On hybrid hosts, huge pages may be limited in the version 2 hierarchy.
-fn limit_huge_pages(
-    writes: &mut Writes<'_>,
-    page_size: &str,
-    limit: i64,
-) -> Result<(), PlanError> {
+fn limit_huge_pages(writes: &mut Writes<'_>, page_size: &str, limit: i64) -> Result<(), PlanError> {
     let page_size = super::page_size(page_size)?;
     let file = if writes.layout.hierarchy("hugetlb").is_some() {
         format!("hugetlb.{page_size}.limit_in_bytes")

@@ -8,10 +8,7 @@ use super::{Writes, convert, invalid, unsupported};
 use crate::cgroup::{Layout, Write};
 use crate::plan::PlanError;
 
-pub(super) fn limits(
-    resources: &LinuxResources,
-    layout: &Layout,
-) -> Result<Vec<Write>, PlanError> {
+pub(super) fn limits(resources: &LinuxResources, layout: &Layout) -> Result<Vec<Write>, PlanError> {
     let mut writes = Writes { layout, writes: Vec::new() };
     if let Some(memory) = resources.memory() {
         limit_memory(&mut writes, memory)?;
@@ -75,7 +72,10 @@ fn limit_memory(writes: &mut Writes<'_>, memory: &LinuxMemory) -> Result<(), Pla
     let low = set(memory.reservation()).map(or_max);
     writes.push_some("memory.reservation", "memory", "memory.low", low)?;
     if memory.disable_oom_killer() == Some(true) {
-        return Err(unsupported("memory.disableOOMKiller", "the host has version 2 control groups"));
+        return Err(unsupported(
+            "memory.disableOOMKiller",
+            "the host has version 2 control groups",
+        ));
     }
     Ok(())
 }

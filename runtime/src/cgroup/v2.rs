@@ -1,0 +1,139 @@
+//! Version 2: one tree; cgroup-v2.rst.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{CgroupError, CgroupPlan, Stats, Write, devices, files, stats};
+
+/// How long freezing may take.
+const FREEZE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Controllers that a container's group gets if the host has them: for limits and for statistics.
+const CONTROLLERS: [&str; 6] = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids"];
+
+/// The group of one container.
+pub(super) struct Group {
+    directory: PathBuf,
+}
+
+impl Group {
+    pub(super) fn new(path: &str, mount: &Path) -> Self {
+        Self { directory: mount.join(path.trim_start_matches('/')) }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn create(&self, plan: &CgroupPlan) -> Result<(), CgroupError> {
+        let made = files::make(&self.directory);
+        match made {
+            Err(CgroupError::Create { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                if let Some(above) = self.directory.parent() {
+                    std::fs::create_dir_all(above)
+                        .map_err(|source| CgroupError::Create { path: above.to_owned(), source })?;
+                }
+                files::make(&self.directory)?;
+            }
+            made => made?,
+        }
+        enable(&self.directory, &CONTROLLERS)?;
+        self.limit(&plan.limits)?;
+        if plan.devices.is_empty() {
+            return Ok(());
+        }
+        devices::attach(&self.open_directory()?, &plan.devices).map_err(|(call, source)| {
+            CgroupError::Devices { path: self.directory.clone(), call, source }
+        })
+    }
+
+    /// A descriptor of the directory, close-on-exec.
+    pub(super) fn open_directory(&self) -> Result<OwnedFd, CgroupError> {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+            .open(&self.directory)
+            .map(OwnedFd::from)
+            .map_err(|source| CgroupError::Read { path: self.directory.clone(), source })
+    }
+
+    pub(super) fn limit(&self, limits: &[Write]) -> Result<(), CgroupError> {
+        files::limit(limits, |_| Ok(&self.directory))
+    }
+
+    pub(super) fn attach(&self, pid: i32) -> Result<(), CgroupError> {
+        files::write(&self.directory.join("cgroup.procs"), &pid.to_string())
+    }
+
+    pub(super) fn freeze(&self) -> Result<(), CgroupError> {
+        files::write(&self.directory.join("cgroup.freeze"), "1")?;
+        let events = self.directory.join("cgroup.events");
+        let frozen = files::wait_until(FREEZE_LIMIT, || {
+            files::keyed(&files::read_or_empty(&events), "frozen") == Some(1)
+        });
+        if frozen {
+            return Ok(());
+        }
+        self.thaw()?;
+        Err(CgroupError::Timeout { what: "freezing", path: self.directory.clone() })
+    }
+
+    pub(super) fn thaw(&self) -> Result<(), CgroupError> {
+        files::write(&self.directory.join("cgroup.freeze"), "0")
+    }
+
+    /// `cgroup.kill` is of Linux 5.14, and this whole version is not expected on older ones.
+    pub(super) fn kill(&self) -> Result<(), CgroupError> {
+        files::write(&self.directory.join("cgroup.kill"), "1")
+    }
+
+    pub(super) fn pids(&self) -> Result<Vec<i32>, CgroupError> {
+        let mut pids = Vec::new();
+        files::pids(&self.directory, &mut pids);
+        Ok(pids)
+    }
+
+    pub(super) fn oom_kills(&self) -> u64 {
+        let events = files::read_or_empty(&self.directory.join("memory.events"));
+        files::keyed(&events, "oom_kill").unwrap_or(0)
+    }
+
+    pub(super) fn stats(&self) -> Result<Stats, CgroupError> {
+        stats::version_2(&self.directory)
+    }
+
+    pub(super) fn remove(&self) -> Result<(), CgroupError> {
+        files::remove(&self.directory)
+    }
+}
+
+/// Has the groups above hand controllers down to `directory`, those that they have. One that is
+/// not handed down shows when a limit is written.
+pub(super) fn enable(directory: &Path, controllers: &[&str]) -> Result<(), CgroupError> {
+    let missing = |group: &Path, file: &str| -> Vec<&str> {
+        let text = files::read_or_empty(&group.join(file));
+        let has = |name: &&&str| text.split_whitespace().any(|word| word == **name);
+        controllers.iter().filter(|name| !has(name)).copied().collect()
+    };
+    if missing(directory, "cgroup.controllers").is_empty() {
+        return Ok(());
+    }
+    let above: Vec<&Path> = directory
+        .ancestors()
+        .skip(1)
+        .take_while(|above| above.join("cgroup.subtree_control").exists())
+        .collect();
+    for group in above.into_iter().rev() {
+        let absent = missing(group, "cgroup.controllers");
+        for name in missing(group, "cgroup.subtree_control") {
+            if !absent.contains(&name) {
+                files::write(&group.join("cgroup.subtree_control"), &format!("+{name}"))?;
+            }
+        }
+    }
+    Ok(())
+}

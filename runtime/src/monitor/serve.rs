@@ -1,0 +1,344 @@
+//! The monitor's loop: it alone waits, and it alone changes the state.
+
+mod wait;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use self::wait::{Token, wait};
+use super::client::{Brought, Clients};
+use super::input::Input;
+use super::log::Log;
+use super::output::{Output, PIECE_MAX, Stream};
+use super::protocol::{Command, ExitRecord, State};
+use super::record;
+use super::start::{self, OwnCgroup, Started};
+use crate::cgroup::Layout;
+use crate::error::{StepError, StepErrorKind};
+use crate::launch::handshake::{self, FromInit, ToInit};
+use crate::launch::{Kind, LaunchRequest, LogConfig, StdioConfig};
+use crate::sys;
+
+/// How long init may take from its clone to its program.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long output is read after the program's end if others hold its streams open.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long clients are served after the end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Reads what the daemon wants, does it, and returns when nothing is left to do.
+pub(super) fn run(
+    mut clients: Clients,
+    request: LaunchRequest,
+    netns: Option<OwnedFd>,
+    target: Option<OwnedFd>,
+    layout: &Layout,
+) {
+    clients.accept();
+    let LaunchRequest { stdio, kind, .. } = &request;
+    let (stdio, kind) = (stdio.clone(), *kind);
+    let (record, log) = (request.record.clone(), request.log.clone());
+    match start::start(request, netns, target, layout) {
+        Ok(started) => Monitor::new(clients, started, stdio, kind, record).serve(log),
+        Err(error) => fail(clients, error),
+    }
+}
+
+/// Tells everybody that the start has failed.
+pub(super) fn fail(mut clients: Clients, error: StepError) {
+    clients.accept();
+    close(&mut clients, &State::Failed { error });
+}
+
+/// How far the process has come.
+#[derive(Debug)]
+enum Phase {
+    /// Init is at work; `ready` when it waits for the word to run its program.
+    Starting {
+        sync: OwnedFd,
+        ready: bool,
+        let_go: bool,
+        limit: Instant,
+    },
+    Running {
+        started_at: String,
+    },
+    /// The program has ended; output is read until this moment.
+    Ended {
+        exit: ExitRecord,
+        limit: Instant,
+    },
+}
+
+#[derive(Debug)]
+struct Monitor {
+    clients: Clients,
+    phase: Phase,
+    state: State,
+    pid: i32,
+    pidfd: OwnedFd,
+    start_ticks: u64,
+    stdio: StdioConfig,
+    kind: Kind,
+    outputs: Vec<Output>,
+    input: Input,
+    /// The monitor's side of the program's terminal, for its size.
+    terminal: Option<OwnedFd>,
+    log: Log,
+    record: PathBuf,
+    cgroup: OwnCgroup,
+    rootfs: Option<OwnedFd>,
+}
+
+impl Monitor {
+    fn new(
+        clients: Clients,
+        started: Started,
+        stdio: StdioConfig,
+        kind: Kind,
+        record: PathBuf,
+    ) -> Self {
+        let Started { pid, pidfd, sync, outputs, input, cgroup, rootfs } = started;
+        let limit = Instant::now() + START_LIMIT;
+        Self {
+            clients,
+            phase: Phase::Starting { sync, ready: false, let_go: false, limit },
+            state: State::Starting,
+            pid,
+            pidfd,
+            start_ticks: 0,
+            stdio,
+            kind,
+            outputs,
+            input,
+            terminal: None,
+            log: Log::default(),
+            record,
+            cgroup,
+            rootfs,
+        }
+    }
+
+    /// Serves until the process has ended, its output is drained, and everybody has been told.
+    fn serve(mut self, log: LogConfig) {
+        if self.stdio.tty {
+            self.clients.set_raw();
+        }
+        let done = match Log::open(log) {
+            Ok(log) => {
+                self.log = log;
+                self.work()
+            }
+            Err(error) => Err(StepError::call("log file", "open", error)),
+        };
+        let last = match done {
+            Ok(exit) => State::Exited { exit },
+            Err(error) => {
+                start::kill(&self.pidfd);
+                State::Failed { error }
+            }
+        };
+        self.log.flush();
+        self.clients.end_output();
+        self.clients.accept();
+        self.clients.tell(&last);
+        self.cgroup.remove();
+        close(&mut self.clients, &last);
+        drop(self.rootfs);
+    }
+
+    /// The loop. Ends with the exit record, or with why the program was never run.
+    fn work(&mut self) -> Result<ExitRecord, StepError> {
+        let mut buffer = vec![0; PIECE_MAX];
+        loop {
+            self.log.flush();
+            for (token, events) in wait(self) {
+                match token {
+                    Token::Listener => self.clients.accept(),
+                    Token::Sync => self.hear_init()?,
+                    Token::Process => self.reap(),
+                    Token::Output(index) => self.read_output(index, &mut buffer),
+                    Token::Input => self.input.flush(),
+                    Token::Client(index) => self.handle_client(index, events, &mut buffer),
+                }
+            }
+            let now = Instant::now();
+            if self.clients.sweep(now) && self.stdio.stdin_once && !self.stdio.tty {
+                self.input.end();
+            }
+            self.outputs.retain(|output| !output.ended());
+            if let Some(exit) = self.advance(now)? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// What follows from everything that has happened.
+    fn advance(&mut self, now: Instant) -> Result<Option<ExitRecord>, StepError> {
+        let stalled = self.clients.stalled();
+        match &mut self.phase {
+            Phase::Starting { sync, ready: true, let_go: let_go @ false, .. } => {
+                // Who has connected by now gets the output from the first byte on.
+                self.clients.accept();
+                if !self.clients.expects_hello() {
+                    handshake::send(&*sync, &ToInit::Exec, None)
+                        .map_err(|error| start::broken(&error))?;
+                    *let_go = true;
+                    self.start_ticks = record::start_ticks(self.pid);
+                }
+                Ok(None)
+            }
+            Phase::Starting { limit, .. } if *limit <= now => Err(StepError::refused(
+                "init",
+                format!("not ready after {} s", START_LIMIT.as_secs()),
+                StepErrorKind::Other,
+            )),
+            Phase::Starting { .. } | Phase::Running { .. } => Ok(None),
+            Phase::Ended { limit, .. } if stalled => {
+                *limit = now + DRAIN_LIMIT;
+                Ok(None)
+            }
+            Phase::Ended { exit, limit } => {
+                let over = self.outputs.is_empty() || *limit <= now;
+                Ok(over.then(|| exit.clone()))
+            }
+        }
+    }
+
+    fn hear_init(&mut self) -> Result<(), StepError> {
+        let Phase::Starting { sync, ready, let_go, .. } = &mut self.phase else { return Ok(()) };
+        let message = handshake::receive::<FromInit>(&*sync);
+        match message.map_err(|error| start::broken(&error))? {
+            Some((FromInit::Terminal, Some(terminal))) => self.take_terminal(terminal),
+            Some((FromInit::Terminal, None)) => {
+                Err(StepError::refused("terminal", "init sent no descriptor", StepErrorKind::Other))
+            }
+            Some((FromInit::Ready, _)) => {
+                *ready = true;
+                Ok(())
+            }
+            Some((FromInit::Failed(error), _)) => Err(error),
+            None if *let_go => {
+                self.run();
+                Ok(())
+            }
+            None => {
+                Err(StepError::refused("init", "ended before it was ready", StepErrorKind::Other))
+            }
+        }
+    }
+
+    /// The program runs: init's end of the handshake socket was closed by the exec.
+    fn run(&mut self) {
+        let started_at = record::now();
+        self.state = State::Running {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+            started_at: started_at.clone(),
+        };
+        self.phase = Phase::Running { started_at };
+        self.clients.tell(&self.state);
+        // What the plan took is free now, and this process may live for months.
+        sys::clone::trim_heap();
+    }
+
+    fn take_terminal(&mut self, terminal: OwnedFd) -> Result<(), StepError> {
+        let failed = |call: &'static str| {
+            move |errno: rustix::io::Errno| StepError::call("terminal", call, errno)
+        };
+        start::set_nonblocking(&terminal).map_err(failed("fcntl(F_SETFL)"))?;
+        let copy = || rustix::io::fcntl_dupfd_cloexec(&terminal, 0);
+        let output = copy().map_err(failed("fcntl(F_DUPFD_CLOEXEC)"))?;
+        self.outputs.push(Output::new(Stream::Stdout, output));
+        if self.stdio.stdin {
+            self.input = Input::new(Some(copy().map_err(failed("fcntl(F_DUPFD_CLOEXEC)"))?));
+        }
+        self.terminal = Some(terminal);
+        if let Some((rows, cols)) = self.stdio.console_size {
+            self.resize(rows, cols);
+        }
+        Ok(())
+    }
+
+    fn resize(&self, rows: u16, cols: u16) {
+        if let Some(terminal) = &self.terminal {
+            let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+            // A terminal that is gone has no size.
+            let _ = tcsetwinsize(terminal, size);
+        }
+    }
+
+    fn read_output(&mut self, index: usize, buffer: &mut [u8]) {
+        let output = &mut self.outputs[index];
+        let stream = output.stream;
+        match output.read(buffer) {
+            Some(count) if count > 0 => {
+                self.clients.output(stream, &buffer[..count]);
+                self.log.output(stream, &buffer[..count]);
+            }
+            Some(_) => {}
+            None => self.log.end(stream),
+        }
+    }
+
+    fn handle_client(&mut self, index: usize, events: PollFlags, buffer: &mut [u8]) {
+        match self.clients.handle(index, events, buffer) {
+            Brought::Nothing => {}
+            Brought::Control => self.clients.tell_one(index, &self.state),
+            Brought::Command(Command::Resize { rows, cols }) => self.resize(rows, cols),
+            Brought::Input(count) => self.input.feed(&buffer[..count]),
+            Brought::InputEnd if !self.stdio.stdin => {}
+            Brought::InputEnd if self.stdio.stdin_once && !self.stdio.tty => self.input.end(),
+            Brought::InputEnd => self.clients.detach(index),
+        }
+    }
+
+    /// The process has ended: its status is taken and written down before anybody is told.
+    fn reap(&mut self) {
+        let Phase::Running { started_at } = &self.phase else { return };
+        let Ok(Some(status)) = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED)
+        else {
+            return;
+        };
+        let signal = status.terminating_signal();
+        let exit = ExitRecord {
+            exit_code: signal.map_or_else(|| status.exit_status().unwrap_or(0), |n| 128 + n),
+            signal,
+            oom_killed: self.kind == Kind::Container && self.cgroup.cgroup.oom_kills() > 0,
+            started_at: started_at.clone(),
+            finished_at: record::now(),
+        };
+        // If it can not be written, those who are connected still hear it.
+        let _ = record::write(&self.record, &exit);
+        if self.cgroup.stragglers {
+            let _ = self.cgroup.cgroup.kill();
+        }
+        self.phase = Phase::Ended { exit, limit: Instant::now() + DRAIN_LIMIT };
+    }
+}
+
+/// Serves what clients still have to hear. Those who come now are told the last state.
+fn close(clients: &mut Clients, last: &State) {
+    let give_up = Instant::now() + CLOSE_LIMIT;
+    let mut buffer = vec![0; PIECE_MAX];
+    loop {
+        let now = Instant::now();
+        clients.sweep(now);
+        let waits = clients.unsent() || clients.expects_hello();
+        if !waits || now >= give_up {
+            return;
+        }
+        for (index, events) in wait::clients_only(clients, give_up) {
+            if clients.handle(index, events, &mut buffer) == Brought::Control {
+                clients.tell_one(index, last);
+            }
+        }
+    }
+}
