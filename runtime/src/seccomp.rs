@@ -1,17 +1,28 @@
 //! Seccomp filters: OCI `linux.seccomp` compiled to classic BPF, and Docker's default profile.
 
+mod bpf;
+mod compile;
+mod numbers;
+mod profile;
+
 use std::fmt;
 
-use oci_spec::runtime::LinuxSeccomp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::caps::CapabilitySet;
+pub use compile::compile;
+pub use profile::default_profile;
 
 /// Why a profile can not be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SeccompError {
-    #[error("{0} is not supported")]
-    Unsupported(String),
+    #[error("the native architecture, x86_64, is not among the profile's")]
+    NotNative,
+    #[error("argument index {0} is not in the range 0 to 5")]
+    ArgumentIndex(usize),
+    #[error("error number {0} is not in the range 0 to 4095")]
+    Errno(u32),
+    #[error("the filter has {0} instructions, the kernel takes 4096")]
+    TooLong(usize),
 }
 
 /// One BPF instruction: opcode, jump if true, jump if false, operand; `struct sock_filter`.
@@ -31,18 +42,6 @@ pub struct Program {
     pub flags: u64,
     #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
     pub instructions: Vec<Instruction>,
-}
-
-/// Docker's default profile for a container with these capabilities.
-pub fn default_profile(capabilities: CapabilitySet) -> LinuxSeccomp {
-    let _ = capabilities;
-    LinuxSeccomp::default()
-}
-
-/// Compiles a profile.
-pub fn compile(profile: &LinuxSeccomp) -> Result<Program, SeccompError> {
-    let _ = profile;
-    Err(SeccompError::Unsupported("seccomp".to_owned()))
 }
 
 impl Instruction {

@@ -21,7 +21,6 @@ fn says(text: &Option<String>) -> bool {
 /// Fields of the spec's top level.
 pub(super) fn spec(spec: &Spec) -> Result<(), PlanError> {
     if let Some(hooks) = spec.hooks() {
-        #[expect(deprecated, reason = "prestart hooks are refused as well")]
         let prestart = hooks.prestart();
         let all = [
             ("prestart", prestart),
