@@ -17,8 +17,8 @@ mod v1;
 mod v2;
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::{fmt, io};
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -122,11 +122,8 @@ enum Groups {
 
 impl fmt::Debug for Cgroup {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dirs: Vec<_> = match &self.groups {
-            Groups::V1(groups) => groups.directories().collect(),
-            Groups::V2(group) => vec![group.directory()],
-        };
-        out.debug_struct("Cgroup").field("directories", &dirs).finish()
+        let directories: Vec<_> = self.directories().collect();
+        out.debug_struct("Cgroup").field("directories", &directories).finish()
     }
 }
 
@@ -140,8 +137,8 @@ impl Cgroup {
             Groups::V2(group) => group.create(plan),
         };
         if let Err(error) = made {
-            // What can not be removed now is reused by the next start; the first error counts.
-            let _ = cgroup.remove();
+            // Groups with something in them are not of this start and stay.
+            cgroup.directories().for_each(|directory| drop(fs::remove_dir(directory)));
             return Err(error);
         }
         Ok(cgroup)
@@ -154,9 +151,20 @@ impl Cgroup {
             Layout::V1 { hierarchies, unified, .. } => {
                 Groups::V1(v1::Groups::new(path, hierarchies, unified.as_deref()))
             }
-            Layout::V2 { mount, .. } => Groups::V2(v2::Group::new(path, mount)),
+            Layout::V2 { mount, controllers } => {
+                Groups::V2(v2::Group::new(path, mount, controllers))
+            }
         };
         Self { groups }
+    }
+
+    /// The group's directory in every hierarchy.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        let (many, one) = match &self.groups {
+            Groups::V1(groups) => (Some(groups.directories()), None),
+            Groups::V2(group) => (None, Some(group.directory())),
+        };
+        many.into_iter().flatten().chain(one)
     }
 
     /// The group's directory for `CLONE_INTO_CGROUP`; `None` on version 1.

@@ -36,6 +36,7 @@ struct Writes<'a> {
 
 impl Writes<'_> {
     /// One value for one file; `field` is the JSON path that asks for it.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts at many call sites")]
     fn push(
         &mut self,
         field: &str,

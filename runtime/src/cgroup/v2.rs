@@ -12,17 +12,23 @@ use super::{CgroupError, CgroupPlan, Stats, Write, devices, files, stats};
 /// How long freezing may take.
 const FREEZE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Controllers that a container's group gets if the host has them: for limits and for statistics.
+/// Controllers that a container's group gets if the layout has them: for limits and for statistics.
 const CONTROLLERS: [&str; 6] = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids"];
 
 /// The group of one container.
 pub(super) struct Group {
     directory: PathBuf,
+    /// Of [`CONTROLLERS`], those of the host.
+    controllers: Vec<&'static str>,
 }
 
 impl Group {
-    pub(super) fn new(path: &str, mount: &Path) -> Self {
-        Self { directory: mount.join(path.trim_start_matches('/')) }
+    pub(super) fn new(path: &str, mount: &Path, host: &[String]) -> Self {
+        let has = |name: &&'static str| host.iter().any(|controller| controller == name);
+        Self {
+            directory: mount.join(path.trim_start_matches('/')),
+            controllers: CONTROLLERS.into_iter().filter(has).collect(),
+        }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -41,7 +47,7 @@ impl Group {
             }
             made => made?,
         }
-        enable(&self.directory, &CONTROLLERS)?;
+        enable(&self.directory, &self.controllers)?;
         self.limit(&plan.limits)?;
         if plan.devices.is_empty() {
             return Ok(());

@@ -119,6 +119,9 @@ impl Launcher {
         let guard = self.lock();
         let socket = guard.as_ref().ok_or_else(|| hand("socket")(rustix::io::Errno::PIPE))?;
         wire::send(socket, &header.to_bytes(), &descriptors).map_err(hand("sendmsg"))?;
+        // From here on the listener is the monitor's alone: it is to close when that one ends.
+        drop(descriptors);
+        drop(fds);
         let mut ready = [PollFd::new(socket, PollFlags::IN)];
         let limit = Timespec { tv_sec: ANSWER_LIMIT_SECONDS, tv_nsec: 0 };
         let answers = rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&limit)));

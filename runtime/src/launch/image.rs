@@ -65,7 +65,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs root"]
     fn a_mounted_image_is_read_only_and_runs() {
         let image = mounted(Path::new("/bin/true")).unwrap();
         assert!(Command::new(path(&image)).status().unwrap().success());

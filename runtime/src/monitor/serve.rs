@@ -53,8 +53,9 @@ pub(super) fn run(
 
 /// Tells everybody that the start has failed.
 pub(super) fn fail(mut clients: Clients, error: StepError) {
-    clients.accept();
-    close(&mut clients, &State::Failed { error });
+    let last = State::Failed { error };
+    clients.tell(&last);
+    close(&mut clients, &last);
 }
 
 /// How far the process has come.
@@ -329,6 +330,7 @@ fn close(clients: &mut Clients, last: &State) {
     let give_up = Instant::now() + CLOSE_LIMIT;
     let mut buffer = vec![0; PIECE_MAX];
     loop {
+        clients.accept();
         let now = Instant::now();
         clients.sweep(now);
         let waits = clients.unsent() || clients.expects_hello();

@@ -14,7 +14,7 @@ use crate::init::{self, InitContext, Stdio};
 use crate::launch::handshake::{self, HandshakeError, ToInit};
 use crate::launch::{Kind, LaunchRequest, StdioConfig};
 use crate::plan::{Namespace, Plan};
-use crate::rootfs;
+use crate::rootfs::{self, Rootfs};
 use crate::sys::{self, clone::Side};
 
 /// A process that has been cloned and is in its control groups: on its way to its program.
@@ -72,6 +72,11 @@ pub(super) fn start(
     layout: &Layout,
 ) -> Result<Started, StepError> {
     let LaunchRequest { plan, rootfs: root, stdio, kind, .. } = request;
+    // A bundle names its root in the spec; an exec has none of its own.
+    let root = root.or_else(|| match kind {
+        Kind::Container => plan.root.path.clone().map(Rootfs::Directory),
+        Kind::Exec => None,
+    });
     let rootfs = root.as_ref().map(rootfs::mount_detached).transpose()?;
     let Pipes { theirs, outputs, input } = pipes(&stdio)?;
     let (sync, inits) = handshake::pair().map_err(|error| broken(&error))?;

@@ -54,9 +54,10 @@ pub(crate) fn clone(namespaces: u64, group: Option<BorrowedFd<'_>>) -> Result<Si
     };
     match i32::try_from(result) {
         Ok(0) => Ok(Side::Child),
-        // SAFETY: on success with CLONE_PIDFD the kernel has stored a new descriptor there.
         Ok(pid) if pid > 0 => {
-            Ok(Side::Parent { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+            // SAFETY: on success with CLONE_PIDFD the kernel has stored a new descriptor there.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent { pid, pidfd })
         }
         _ => Err(super::last_errno()),
     }
