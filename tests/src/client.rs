@@ -255,9 +255,8 @@ impl Answer {
     /// The body as a line of JSON each.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
-        let parse = |line| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
-        };
+        let parse =
+            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
         self.text().lines().filter(|line| !line.trim().is_empty()).map(parse).collect()
     }
 

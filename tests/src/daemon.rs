@@ -83,8 +83,9 @@ impl Options {
             return None;
         }
         let with_image = !self.without_image;
-        let own = Own::start(self);
-        let mut daemon = Daemon { client: Client::new(&own.socket()), own: Some(own), registry: None };
+        let own = Own::start(&self);
+        let mut daemon =
+            Daemon { client: Client::new(&own.socket()), own: Some(own), registry: None };
         if with_image {
             daemon.pull_test_image();
         }
@@ -180,7 +181,7 @@ impl Daemon {
 
     /// Starts a private jockerd again on the same roots, with `options` instead of the old.
     #[track_caller]
-    pub fn start_again(&mut self, options: Options) {
+    pub fn start_again(&mut self, options: &Options) {
         self.mine_mut().start_again(options);
     }
 

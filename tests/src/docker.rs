@@ -74,13 +74,13 @@ impl Daemon {
     /// Starts the stock CLI on a terminal of `rows` and `columns`.
     #[track_caller]
     pub fn docker_on_terminal(&self, args: &[&str], rows: u16, columns: u16) -> Terminal {
-        Terminal::start(self.command(docker(), args), rows, columns)
+        Terminal::start(&self.command(docker(), args), rows, columns)
     }
 
     /// Starts the `jocker` client on a terminal of `rows` and `columns`.
     #[track_caller]
     pub fn jocker_on_terminal(&self, args: &[&str], rows: u16, columns: u16) -> Terminal {
-        Terminal::start(self.command(built("jocker", "JOCKER"), args), rows, columns)
+        Terminal::start(&self.command(built("jocker", "JOCKER"), args), rows, columns)
     }
 
     /// Starts the stock CLI and leaves it running; its stdin, stdout and stderr are pipes.

@@ -46,9 +46,11 @@ fn serves_old_clients_that_ask_for_no_upgrade() {
 fn gives_only_the_streams_that_are_asked_for() {
     let daemon = Daemon::start();
     let body = json!({ "Cmd": ["sh", "-c", "echo out; echo err >&2"] });
-    for (query, out, err) in
-        [("stdout=1", "out\n", ""), ("stderr=1", "", "err\n"), ("stdout=1&stderr=1", "out\n", "err\n")]
-    {
+    for (query, out, err) in [
+        ("stdout=1", "out\n", ""),
+        ("stderr=1", "", "err\n"),
+        ("stdout=1&stderr=1", "out\n", "err\n"),
+    ] {
         let id = daemon.create(&body);
         let mut stream = daemon.http().upgrade(&attach(&id, query), None).expect(101);
         daemon.start_container(&id);
@@ -107,9 +109,8 @@ fn replays_the_log_first_when_asked() {
 fn every_client_gets_all_of_it() {
     let daemon = Daemon::start();
     let id = daemon.create(&json!({ "Cmd": ["seq", "1", "20000"] }));
-    let mut streams: Vec<_> = (0..3)
-        .map(|_| daemon.http().upgrade(&attach(&id, "stdout=1"), None).expect(101))
-        .collect();
+    let mut streams: Vec<_> =
+        (0..3).map(|_| daemon.http().upgrade(&attach(&id, "stdout=1"), None).expect(101)).collect();
     daemon.start_container(&id);
     let expected: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
     std::thread::scope(|scope| {

@@ -21,17 +21,29 @@ fn create_refuses_what_makes_no_sense() {
         ("a bad reference", json!({ "Image": "UPPER/Case:x y" })),
         ("a little memory", json!({ "HostConfig": { "Memory": 1024 } })),
         ("negative memory", json!({ "HostConfig": { "Memory": -5 } })),
-        ("swap below memory", json!({ "HostConfig": { "Memory": 67108864, "MemorySwap": 1048576 } })),
+        (
+            "swap below memory",
+            json!({ "HostConfig": { "Memory": 67108864, "MemorySwap": 1048576 } }),
+        ),
         ("a bad cpuset", json!({ "HostConfig": { "CpusetCpus": "a-b" } })),
         ("absent processors", json!({ "HostConfig": { "CpusetCpus": "5000" } })),
         ("too many processors", json!({ "HostConfig": { "NanoCpus": 5_000_000_000_000_i64 } })),
-        ("nano and quota", json!({ "HostConfig": { "NanoCpus": 1_000_000_000, "CpuQuota": 5000 } })),
+        (
+            "nano and quota",
+            json!({ "HostConfig": { "NanoCpus": 1_000_000_000, "CpuQuota": 5000 } }),
+        ),
         ("a tiny period", json!({ "HostConfig": { "CpuPeriod": 5 } })),
         ("a bad swappiness", json!({ "HostConfig": { "MemorySwappiness": 200 } })),
         ("an oom score", json!({ "HostConfig": { "OomScoreAdj": 5000 } })),
-        ("a bad restart policy", json!({ "HostConfig": { "RestartPolicy": { "Name": "sometimes" } } })),
-        ("restart and remove", json!({ "HostConfig": { "AutoRemove": true,
-            "RestartPolicy": { "Name": "always" } } })),
+        (
+            "a bad restart policy",
+            json!({ "HostConfig": { "RestartPolicy": { "Name": "sometimes" } } }),
+        ),
+        (
+            "restart and remove",
+            json!({ "HostConfig": { "AutoRemove": true,
+            "RestartPolicy": { "Name": "always" } } }),
+        ),
         ("a bad bind", json!({ "HostConfig": { "Binds": ["/a:/b:/c:/d"] } })),
         ("a relative bind", json!({ "HostConfig": { "Binds": ["/tmp:relative"] } })),
         ("a bad variable", json!({ "Env": ["=x"] })),
@@ -179,7 +191,8 @@ fn exec_refuses_what_makes_no_sense() {
             blames_the_asker(&answer, &body.to_string());
         }
     }
-    let body = json!({ "AttachStdout": true, "AttachStderr": true, "Cmd": ["true"], "User": "nosuch" });
+    let body =
+        json!({ "AttachStdout": true, "AttachStderr": true, "Cmd": ["true"], "User": "nosuch" });
     let exec = daemon.create_exec(&id, &body);
     let start = daemon.http().post_json(&format!("/exec/{exec}/start"), &json!({ "Detach": true }));
     assert!(start.status >= 400, "{}", start.status);
@@ -201,7 +214,9 @@ fn exec_paths_that_do_not_exist() {
 #[test]
 fn images_refuse_bad_references() {
     let daemon = Daemon::start();
-    for reference in ["UPPER", "a%20b", "http%3A%2F%2Fx", "-", "a%3A%3Ab", "x%40sha256%3Aabc", "%2Fx"] {
+    for reference in
+        ["UPPER", "a%20b", "http%3A%2F%2Fx", "-", "a%3A%3Ab", "x%40sha256%3Aabc", "%2Fx"]
+    {
         let answer = daemon.http().post(&format!("/images/create?fromImage={reference}"));
         let refused = answer.status >= 400 || answer.text().contains("errorDetail");
         assert!(refused, "{reference}: {}", answer.text());
@@ -251,8 +266,11 @@ fn what_is_not_supported_yet_is_refused_by_its_field() {
         ("Binds", json!({ "Binds": ["/tmp:/x"] })),
         ("Mounts", json!({ "Mounts": [{ "Type": "bind", "Source": "/tmp", "Target": "/x" }] })),
         ("VolumesFrom", json!({ "VolumesFrom": ["x"] })),
-        ("Devices", json!({ "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse",
-            "CgroupPermissions": "rwm" }] })),
+        (
+            "Devices",
+            json!({ "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse",
+            "CgroupPermissions": "rwm" }] }),
+        ),
         ("DeviceRequests", json!({ "DeviceRequests": [{ "Driver": "nvidia", "Count": -1 }] })),
         ("BlkioWeight", json!({ "BlkioWeight": 300 })),
         ("UsernsMode", json!({ "UsernsMode": "private" })),

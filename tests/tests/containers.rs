@@ -108,9 +108,13 @@ fn starts_again_with_what_it_wrote() {
 fn is_killed_by_any_name_of_a_signal() {
     let daemon = Daemon::start();
     let script = "trap 'exit 21' USR1; echo ready; while :; do sleep 0.05; done";
-    for (signal, code) in
-        [("", 137), ("?signal=9", 137), ("?signal=SIGKILL", 137), ("?signal=usr1", 21), ("?signal=10", 21)]
-    {
+    for (signal, code) in [
+        ("", 137),
+        ("?signal=9", 137),
+        ("?signal=SIGKILL", 137),
+        ("?signal=usr1", 21),
+        ("?signal=10", 21),
+    ] {
         let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", script] }));
         eventually("the trap is set", Duration::from_secs(20), || {
             daemon.logs(&id).stdout.contains("ready").then_some(())
@@ -163,11 +167,14 @@ fn is_found_by_name_id_and_unique_prefix() {
 fn is_listed_with_filters() {
     let daemon = Daemon::start();
     let mark = name();
-    let labelled = |value: &str| json!({ "Labels": { "mark": mark, "n": value },
-        "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL" });
+    let labelled = |value: &str| {
+        json!({ "Labels": { "mark": mark, "n": value },
+        "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL" })
+    };
     let running = daemon.launch(&labelled("1"));
     let created = daemon.create(&labelled("2"));
-    let ended = daemon.launch(&json!({ "Labels": { "mark": mark }, "Cmd": ["sh", "-c", "exit 3"] }));
+    let ended =
+        daemon.launch(&json!({ "Labels": { "mark": mark }, "Cmd": ["sh", "-c", "exit 3"] }));
     daemon.wait(&ended);
     let list = |query: &str, filters: Value| -> Vec<Value> {
         let filters = filters.to_string();
@@ -178,7 +185,7 @@ fn is_listed_with_filters() {
         list.iter().map(|entry| entry["Id"].as_str().expect("an id").to_owned()).collect()
     };
     let marked = format!("mark={mark}");
-    assert_eq!(ids(&list("", json!({ "label": [marked] }))), [running.clone()]);
+    assert_eq!(ids(&list("", json!({ "label": [marked] }))), std::slice::from_ref(&running));
     let all = list("all=1&", json!({ "label": [marked] }));
     assert_eq!(ids(&all), [ended.clone(), created.clone(), running.clone()], "newest first");
     for (filters, expected) in [
@@ -197,7 +204,7 @@ fn is_listed_with_filters() {
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filters}");
     }
     let limited = list("limit=1&", json!({ "label": [marked] }));
-    assert_eq!(ids(&limited), [ended.clone()]);
+    assert_eq!(ids(&limited), [ended]);
     let entry = &all[0];
     assert_eq!(entry["State"], "exited");
     assert_eq!(entry["Image"], IMAGE);
@@ -232,7 +239,11 @@ fn a_failed_start_is_told_and_can_be_tried_again() {
         assert!(refused.status == 400 || refused.status == 404, "{}", refused.status);
         assert!(refused.message().contains("/no/such/program"), "{}", refused.message());
         let state = daemon.inspect(&id)["State"].clone();
-        assert_eq!((&state["Running"], &state["ExitCode"]), (&json!(false), &json!(127)), "{state}");
+        assert_eq!(
+            (&state["Running"], &state["ExitCode"]),
+            (&json!(false), &json!(127)),
+            "{state}"
+        );
         assert!(state["Error"].as_str().is_some_and(|error| error.contains("/no/such/program")));
     }
     daemon.remove(&id);

@@ -86,9 +86,11 @@ fn is_filtered_by_type_action_and_image() {
         (json!({ "container": [id], "image": ["no-such-image"] }), vec![]),
         (json!({ "container": [id], "event": ["die"], "image": [IMAGE] }), vec!["die"]),
     ] {
-        let path = format!("/events?since={begin}&until={}&filters={}", now() + 1, filters(&wanted));
+        let path =
+            format!("/events?since={begin}&until={}&filters={}", now() + 1, filters(&wanted));
         let events = daemon.http().get(&path).expect(200).json_lines();
-        let events: Vec<_> = events.into_iter().filter(|event| event["Type"] != "network").collect();
+        let events: Vec<_> =
+            events.into_iter().filter(|event| event["Type"] != "network").collect();
         assert_eq!(actions(&events), expected, "{wanted}");
     }
 }
@@ -100,8 +102,11 @@ fn tells_of_images_and_execs() {
     let tag = name();
     daemon.docker(&["tag", IMAGE, &tag]).ok();
     daemon.docker(&["rmi", &tag]).ok();
-    let path = format!("/events?since={begin}&until={}&filters={}", now() + 1,
-        filters(&json!({ "type": ["image"], "event": ["tag", "untag"] })));
+    let path = format!(
+        "/events?since={begin}&until={}&filters={}",
+        now() + 1,
+        filters(&json!({ "type": ["image"], "event": ["tag", "untag"] }))
+    );
     let events = daemon.http().get(&path).expect(200).json_lines();
     assert!(actions(&events).contains(&"tag".to_owned()), "{events:?}");
     assert!(actions(&events).contains(&"untag".to_owned()), "{events:?}");
@@ -111,7 +116,10 @@ fn tells_of_images_and_execs() {
     let path = format!("/events?since={begin}&until={}&filters={only}", now() + 1);
     let events = daemon.http().get(&path).expect(200).json_lines();
     let names = actions(&events);
-    assert!(names.iter().any(|action| action.starts_with("exec_create: sh -c exit 3")), "{names:?}");
+    assert!(
+        names.iter().any(|action| action.starts_with("exec_create: sh -c exit 3")),
+        "{names:?}"
+    );
     assert!(names.iter().any(|action| action.starts_with("exec_start: ")), "{names:?}");
     let died = events.iter().find(|event| event["Action"] == "exec_die").expect("exec_die");
     assert_eq!(died["Actor"]["Attributes"]["exitCode"], "3");
@@ -139,7 +147,8 @@ fn reaches_the_cli() {
     let (since, until) = (begin.to_string(), now().to_string());
     let only = format!("container={called}");
     let format = "{{.Action}}";
-    let args = ["events", "--since", &since, "--until", &until, "--filter", &only, "--format", format];
+    let args =
+        ["events", "--since", &since, "--until", &until, "--filter", &only, "--format", format];
     let seen = daemon.docker(&args).ok();
     let seen: Vec<_> = seen.lines().collect();
     for action in ["create", "attach", "start", "die", "destroy"] {

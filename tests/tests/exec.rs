@@ -49,13 +49,15 @@ fn is_confined_as_the_container_is() {
     let daemon = Daemon::start();
     let id = running(&daemon, &json!({}));
     let wanted = "Cap|Seccomp:|NoNewPrivs|Groups";
-    let script = format!("grep -E '{wanted}' /proc/1/status; echo ==; grep -E '{wanted}' /proc/self/status");
+    let script =
+        format!("grep -E '{wanted}' /proc/1/status; echo ==; grep -E '{wanted}' /proc/self/status");
     let (code, output) = daemon.exec(&id, &["sh", "-c", &script]);
     assert_eq!(code, 0);
     let (first, second) = output.stdout.split_once("==\n").expect("two parts");
     assert_eq!(first, second);
     assert!(first.contains("CapInh:\t0000000000000000"), "{first}");
-    let groups = "cut -d: -f2,3 /proc/1/cgroup | sort; echo ==; cut -d: -f2,3 /proc/self/cgroup | sort";
+    let groups =
+        "cut -d: -f2,3 /proc/1/cgroup | sort; echo ==; cut -d: -f2,3 /proc/self/cgroup | sort";
     let (_, output) = daemon.exec(&id, &["sh", "-c", groups]);
     let (first, second) = output.stdout.split_once("==\n").expect("two parts");
     assert_eq!(first, second);
@@ -112,7 +114,8 @@ fn has_a_terminal_of_its_own() {
 fn runs_detached() {
     let daemon = Daemon::start();
     let id = running(&daemon, &json!({}));
-    let exec = daemon.create_exec(&id, &json!({ "Cmd": ["sh", "-c", "echo done > /tmp/mark; exit 5"] }));
+    let exec =
+        daemon.create_exec(&id, &json!({ "Cmd": ["sh", "-c", "echo done > /tmp/mark; exit 5"] }));
     let path = format!("/exec/{exec}/start");
     daemon.http().post_json(&path, &json!({ "Detach": true })).expect(200);
     let state = eventually("the exec's end", Duration::from_secs(20), || {
@@ -129,9 +132,10 @@ fn runs_detached() {
 fn says_why_it_can_not() {
     let daemon = Daemon::start();
     let id = running(&daemon, &json!({}));
-    for (command, text) in
-        [("nosuchprogram", "executable file not found in $PATH"), ("/etc/passwd", "permission denied")]
-    {
+    for (command, text) in [
+        ("nosuchprogram", "executable file not found in $PATH"),
+        ("/etc/passwd", "permission denied"),
+    ] {
         let run = daemon.docker(&["exec", &id, command]);
         assert!(run.code == 126 || run.code == 127, "{run:?}");
         let said = run.stdout + &run.stderr;
@@ -143,7 +147,8 @@ fn says_why_it_can_not() {
     assert_eq!(missing.message(), "No such container: no-such-one");
     http.get("/exec/nosuchexec/json").expect(404);
     http.post_json("/exec/nosuchexec/start", &json!({})).expect(404);
-    let empty = http.post_json(&format!("/containers/{id}/exec"), &json!({ "Cmd": [] })).expect(400);
+    let empty =
+        http.post_json(&format!("/containers/{id}/exec"), &json!({ "Cmd": [] })).expect(400);
     assert!(empty.message().to_lowercase().contains("no exec command specified"));
     let stopped = daemon.create(&json!({ "Cmd": ["true"] }));
     let refused = http.post_json(&format!("/containers/{stopped}/exec"), &body).expect(409);

@@ -18,7 +18,9 @@ fn ping_tells_what_it_is() {
             assert!(api.starts_with("1."), "{api}");
             assert_eq!(answer.header("ostype"), Some("linux"));
             assert!(answer.header("server").is_some_and(|server| server.contains("(linux)")));
-            assert!(["true", "false"].contains(&answer.header("docker-experimental").unwrap_or("")));
+            assert!(
+                ["true", "false"].contains(&answer.header("docker-experimental").unwrap_or(""))
+            );
             assert!(["1", "2"].contains(&answer.header("builder-version").unwrap_or("")));
             let kind = answer.header("content-type").expect("Content-Type");
             assert!(kind.starts_with("text/plain"), "{kind}");
@@ -58,7 +60,9 @@ fn info_counts() {
     assert!(info["Images"].as_u64() >= Some(1));
     assert!(info["NCPU"].as_u64() >= Some(1));
     assert!(info["MemTotal"].as_u64() > Some(100_000_000));
-    for field in ["ID", "Driver", "DockerRootDir", "ServerVersion", "Name", "CgroupDriver", "KernelVersion"] {
+    for field in
+        ["ID", "Driver", "DockerRootDir", "ServerVersion", "Name", "CgroupDriver", "KernelVersion"]
+    {
         assert!(info[field].as_str().is_some_and(|value| !value.is_empty()), "{field}");
     }
     assert!(["1", "2"].contains(&info["CgroupVersion"].as_str().unwrap_or("")));
@@ -71,7 +75,8 @@ fn info_counts() {
 #[test]
 fn every_version_in_the_range_is_served() {
     let daemon = Daemon::start();
-    for path in ["/version", "/v1.24/version", "/v1.30/version", "/v1.41/version", "/v1.44/version"] {
+    for path in ["/version", "/v1.24/version", "/v1.30/version", "/v1.41/version", "/v1.44/version"]
+    {
         daemon.http().get(path).expect(200);
     }
     for path in ["/v1.23/version", "/v1.0/version", "/v1.1/containers/json"] {
@@ -88,7 +93,9 @@ fn every_version_in_the_range_is_served() {
 #[test]
 fn what_is_not_there_is_404_with_a_message() {
     let daemon = Daemon::start();
-    for path in ["/", "/nosuch", "/v1.41/nosuch", "/containers", "/images/", "/v1.41", "/vx/version"] {
+    for path in
+        ["/", "/nosuch", "/v1.41/nosuch", "/containers", "/images/", "/v1.41", "/vx/version"]
+    {
         let answer = daemon.http().get(path).expect(404);
         assert_eq!(answer.message(), "page not found", "{path}");
         assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
@@ -125,13 +132,19 @@ fn a_body_must_be_json() {
     let daemon = Daemon::start();
     let http = daemon.http();
     let json_type = [("Content-Type", "application/json")];
-    for body in ["", "{", "nonsense", "[]", "{\"Image\":5}", "{\"Cmd\":{}}", "{\"Image\":\"x\"} {}"] {
+    for body in ["", "{", "nonsense", "[]", "{\"Image\":5}", "{\"Cmd\":{}}", "{\"Image\":\"x\"} {}"]
+    {
         let answer = http.send("POST", "/containers/create", &json_type, body.as_bytes());
         assert_eq!(answer.status, 400, "{body}: {}", answer.text());
         assert!(!answer.message().is_empty());
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
-        let answer = http.send("POST", "/containers/create", &[("Content-Type", kind)], b"{\"Image\":\"x\"}");
+        let answer = http.send(
+            "POST",
+            "/containers/create",
+            &[("Content-Type", kind)],
+            b"{\"Image\":\"x\"}",
+        );
         assert!([400, 415].contains(&answer.status), "{kind}: {}", answer.status);
         assert!(!answer.message().is_empty());
     }
@@ -153,7 +166,7 @@ fn broken_http_ends_the_connection_and_nothing_else() {
         b"\x00\x00\x00\x00",
     ] {
         let answer = daemon.http().raw(bytes);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.") , "{answer:?}");
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{answer:?}");
         assert!(!answer.starts_with("HTTP/1.1 200") || answer.contains("OK"), "{answer:?}");
         daemon.http().get("/_ping").expect(200);
     }

@@ -36,7 +36,7 @@ fn inspection_shows_the_config() {
     pull(&daemon, &reference);
     let seen = daemon.http().get(&format!("/images/{reference}/json")).expect(200).json();
     assert_eq!(seen["Id"], image.id());
-    assert_eq!(tags_of(&seen), [reference.clone()]);
+    assert_eq!(tags_of(&seen), std::slice::from_ref(&reference));
     let digest = format!("{}/inspect/tiny@{}", registry.host(), image.manifest_digest());
     assert_eq!(seen["RepoDigests"], json!([digest]));
     assert_eq!((&seen["Architecture"], &seen["Os"]), (&json!("amd64"), &json!("linux")));
@@ -192,11 +192,16 @@ fn settings_of_the_image_become_the_container_s() {
     for (body, expected) in [
         (json!({}), "from image\n"),
         (json!({ "Cmd": ["me"] }), "from me\n"),
-        (json!({ "Entrypoint": ["sh", "-c"], "Cmd": ["echo $PWD $(id -u) $A $B"] }),
-            "/made/by/image 1000 image image\n"),
+        (
+            json!({ "Entrypoint": ["sh", "-c"], "Cmd": ["echo $PWD $(id -u) $A $B"] }),
+            "/made/by/image 1000 image image\n",
+        ),
         (json!({ "Entrypoint": ["echo"] }), "\n"),
-        (json!({ "Entrypoint": ["sh", "-c"], "Cmd": ["echo $PWD $(id -u) $A $B"], "User": "0",
-            "Env": ["A=mine"], "WorkingDir": "/tmp" }), "/tmp 0 mine image\n"),
+        (
+            json!({ "Entrypoint": ["sh", "-c"], "Cmd": ["echo $PWD $(id -u) $A $B"], "User": "0",
+            "Env": ["A=mine"], "WorkingDir": "/tmp" }),
+            "/tmp 0 mine image\n",
+        ),
     ] {
         let mut body = body;
         body["Image"] = json!(reference);

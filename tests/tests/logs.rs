@@ -43,7 +43,8 @@ fn stamps_lines_when_asked() {
     let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", SCRIPT] }));
     daemon.wait(&id);
     let seen = logs(&daemon, &id, "stdout=1&timestamps=1");
-    let stamps: Vec<_> = seen.stdout.lines().map(|line| line.split_once(' ').expect("a stamp").0).collect();
+    let stamps: Vec<_> =
+        seen.stdout.lines().map(|line| line.split_once(' ').expect("a stamp").0).collect();
     assert_eq!(stamps.len(), 5);
     assert!(stamps.is_sorted(), "{stamps:?}");
     for stamp in &stamps {
@@ -86,7 +87,8 @@ fn a_terminal_s_log_is_raw() {
 #[test]
 fn keeps_bytes_lines_without_end_and_long_lines() {
     let daemon = Daemon::start();
-    let id = daemon.launch(&json!({ "Cmd": ["awk", "BEGIN { printf \"no end\"; printf \"\\n\\n\"; \
+    let id = daemon
+        .launch(&json!({ "Cmd": ["awk", "BEGIN { printf \"no end\"; printf \"\\n\\n\"; \
         for (i = 0; i < 40000; i++) printf \"x\"; printf \"\\ntail\" }"] }));
     daemon.wait(&id);
     let seen = logs(&daemon, &id, "stdout=1").stdout;

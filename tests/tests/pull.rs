@@ -63,12 +63,25 @@ fn succeeded(answer: &Answer) -> Vec<Value> {
 
 #[track_caller]
 fn check_files(daemon: &Daemon, reference: &str) {
-    let script = "ls /old /gone 2>&1 | grep -v '^$'; cat /old/new /old/twin; stat -c %a /changed /old";
+    let script =
+        "ls /old /gone 2>&1 | grep -v '^$'; cat /old/new /old/twin; stat -c %a /changed /old";
     let body = json!({ "Image": reference });
     let seen = daemon.sh(&body, &format!("{{ {script}; }} | sort"));
     let mut lines: Vec<_> = seen.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["/old:", "600", "700", "ls: /gone: No such file or directory", "new", "new", "new", "twin"]);
+    assert_eq!(
+        lines,
+        [
+            "/old:",
+            "600",
+            "700",
+            "ls: /gone: No such file or directory",
+            "new",
+            "new",
+            "new",
+            "twin"
+        ]
+    );
 }
 
 /// Route: POST /images/create
@@ -177,8 +190,16 @@ fn logs_in_by_basic_and_by_token() {
             let header = URL_SAFE.encode(auth.to_string());
             let path = format!("/images/create?fromImage={reference}");
             let answer = daemon.http().send("POST", &path, &[("X-Registry-Auth", &header)], b"");
-            assert_eq!(answer.status == 200, status == 200, "{guard:?} {password}: {}", answer.text());
-            assert!(!answer.text().contains(password) || password == "wrong", "the password is told");
+            assert_eq!(
+                answer.status == 200,
+                status == 200,
+                "{guard:?} {password}: {}",
+                answer.text()
+            );
+            assert!(
+                !answer.text().contains(password) || password == "wrong",
+                "the password is told"
+            );
         }
         check_files(&daemon, &reference);
     }
@@ -189,8 +210,10 @@ fn logs_in_by_basic_and_by_token() {
 fn auth_checks_credentials() {
     let daemon = Daemon::start();
     let registry = Registry::guarded(Guard::Token("me:secret".into()));
-    let body = |password: &str| json!({ "username": "me", "password": password,
-        "serveraddress": registry.host() });
+    let body = |password: &str| {
+        json!({ "username": "me", "password": password,
+        "serveraddress": registry.host() })
+    };
     let good = daemon.http().post_json("/auth", &body("secret")).expect(200).json();
     assert_eq!(good["Status"], "Login Succeeded");
     let bad = daemon.http().post_json("/auth", &body("wrong"));

@@ -82,7 +82,8 @@ fn carries_stdin_to_its_end() {
     for line in 0..50_000 {
         input.extend_from_slice(format!("line {line} of the input\n").as_bytes());
     }
-    let run = daemon.docker_with(&["run", "--rm", "-i", "--network", "none", IMAGE, "md5sum"], &input);
+    let run =
+        daemon.docker_with(&["run", "--rm", "-i", "--network", "none", IMAGE, "md5sum"], &input);
     let sum = run.ok();
     let run = daemon.docker_with(&["run", "--rm", "-i", "--network", "none", IMAGE, "cat"], &input);
     assert_eq!(run.stdout.len(), input.len());
@@ -188,7 +189,8 @@ fn runs_detached_and_attaches_later() {
 #[test]
 fn sets_environment_directory_host_name_and_user() {
     let daemon = Daemon::start();
-    let options = ["-e", "A=b c", "-w", "/made/here", "-h", "box", "-u", "app", "--network", "none"];
+    let options =
+        ["-e", "A=b c", "-w", "/made/here", "-h", "box", "-u", "app", "--network", "none"];
     let script = "echo \"$A|$PWD|$(hostname)|$(id -u):$(id -g)|$(id -G)|$HOME|$HOSTNAME\"";
     let run = [&["run", "--rm"], &options[..], &[IMAGE, "sh", "-c", script]].concat();
     assert_eq!(daemon.docker(&run).ok(), "b c|/made/here|box|1000:1000|1000 70 71|/home/app|box");

@@ -54,7 +54,7 @@ pub(super) struct Own {
 
 impl Own {
     #[track_caller]
-    pub(super) fn start(options: Options) -> Self {
+    pub(super) fn start(options: &Options) -> Self {
         isolate();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let unique = format!("jt{}-{number}", std::process::id());
@@ -70,8 +70,8 @@ impl Own {
     }
 
     #[track_caller]
-    pub(super) fn start_again(&mut self, options: Options) {
-        let mut child = self.command(&options).spawn().expect("jockerd is executed");
+    pub(super) fn start_again(&mut self, options: &Options) {
+        let mut child = self.command(options).spawn().expect("jockerd is executed");
         let client = Client::new(&self.socket());
         let up = becomes(START, || {
             client.is_up() || child.try_wait().expect("state of jockerd").is_some()
@@ -202,4 +202,3 @@ impl Drop for Own {
 fn end_of(child: &mut Child) -> ExitStatus {
     eventually("jockerd's end", END, || child.try_wait().expect("state of jockerd"))
 }
-

@@ -27,7 +27,7 @@ pub struct Terminal {
 impl Terminal {
     /// Starts `command` as the leader of a session whose terminal has this size.
     #[track_caller]
-    pub fn start(command: Command, rows: u16, columns: u16) -> Self {
+    pub fn start(command: &Command, rows: u16, columns: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC);
         let master = master.expect("a terminal");
         grantpt(&master).expect("its owner");

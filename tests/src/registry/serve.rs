@@ -150,7 +150,8 @@ fn content(asked: &Asked, state: &State) -> Reply {
         .with("Content-Type", media_type.clone())
         .with("Docker-Content-Digest", digest.to_owned());
     let range = asked.headers.get("range").filter(|_| state.ranges);
-    let from = range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
+    let from =
+        range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
     if let Some(from) = from.filter(|from| *from < bytes.len()) {
         let total = bytes.len();
         (reply.status, reply.from) = (206, from);
