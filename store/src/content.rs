@@ -151,6 +151,13 @@ impl Inner {
         let temporary = self.ingest_dir().join(format!("put-{}", self.next_number()));
         durable::write_new(&temporary, bytes)?;
         fs::rename(&temporary, self.blob_path(&digest)).on("rename", &temporary)?;
-        Ok(digest)
+        // What an earlier process had of it is not needed any more.
+        let partial = self.ingest_dir().join(partial_name(&digest));
+        match fs::remove_file(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(IoError::new(format!("unlink {partial:?}"), error))
+            }
+            _ => Ok(digest),
+        }
     }
 }

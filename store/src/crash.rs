@@ -9,7 +9,7 @@ use rustix::process::{Signal, getpid, kill_process};
 /// The variable that names the step to die at.
 pub const VARIABLE: &str = "JOCKER_CRASH_AT";
 
-/// The store's own steps, in the order of a pull, then of a removal and of a snapshot.
+/// The store's own steps, in the order of a pull, a container's life and a removal.
 pub const STEPS: &[&str] = &[
     "store.ingest.opened",
     "store.ingest.written",
@@ -24,9 +24,9 @@ pub const STEPS: &[&str] = &[
     "store.snapshot.forgotten",
     "store.snapshot.renamed",
     "store.remove.forgotten",
+    "store.remove.listed",
     "store.collect.forgotten",
     "store.collect.renamed",
-    "store.remove.listed",
 ];
 
 static CRASH_AT: OnceLock<Option<String>> = OnceLock::new();

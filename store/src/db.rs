@@ -9,6 +9,9 @@ mod migrations;
 pub(crate) mod records;
 pub(crate) mod snapshots;
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +29,14 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// A failed call on the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
+    /// The file cannot be made.
+    #[error("create database {path:?}: {source}")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: io::Error,
+    },
     /// SQLite refused.
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -53,6 +64,9 @@ pub(crate) struct Db {
 impl Db {
     pub(crate) fn open(root: &Path) -> Result<Self, DbError> {
         let path = root.join(FILE);
+        // SQLite gives its log the same mode.
+        let private = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+        private.map_err(|source| DbError::Create { path: path.clone(), source })?;
         let mut writer = connect(&path)?;
         migrations::run(&mut writer)?;
         let reader = connect(&path)?;

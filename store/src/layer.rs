@@ -10,6 +10,8 @@ mod pax;
 mod pump;
 mod root;
 mod sparse;
+#[cfg(test)]
+mod specimen;
 
 use std::fs;
 use std::io::{self, Read};

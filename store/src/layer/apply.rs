@@ -224,3 +224,6 @@ fn owned(entry: &mut Entry) -> Result<Metadata, EntryError> {
 fn failed(path: &[u8], source: EntryError) -> ApplyError {
     ApplyError::Entry { path: String::from_utf8_lossy(path).into_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
-    fsetxattr, futimens, lsetxattr, utimensat,
+    AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
+    fchmod, fchown, fsetxattr, futimens, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
 
@@ -92,6 +92,11 @@ impl Metadata {
 /// Marks an open directory: nothing of the layers below is seen in it.
 pub(crate) fn set_opaque(directory: impl AsFd) -> Result<(), Errno> {
     fsetxattr(directory, OPAQUE.0, OPAQUE.1, XattrFlags::empty())
+}
+
+/// Whether a node hides a name of the layers below.
+pub(crate) fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
 /// Which attributes a layer may set. Overlay's own would redirect, hide or uncover what the archive

@@ -8,10 +8,13 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::fs::{Gid, Uid};
-use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, fchown, mkdirat, openat, openat2};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, mkdirat, openat, openat2,
+    statat, unlinkat,
+};
 use rustix::io::Errno;
 
+use super::metadata::{is_whiteout, set_opaque};
 use super::path::CleanPath;
 
 /// Directories kept open; archives go through a tree in order, so few are enough.
@@ -55,7 +58,7 @@ impl Root {
     /// As [`Root::directory`]; makes what is missing.
     pub(crate) fn ensure(&mut self, path: &CleanPath) -> Result<Rc<OwnedFd>, Errno> {
         match self.directory(path) {
-            Err(Errno::NOENT) => {}
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
             result => return result,
         }
         let mut missing = Vec::new();
@@ -65,7 +68,7 @@ impl Root {
             missing.push(name.to_vec());
             match self.directory(&parent) {
                 Ok(directory) => break directory,
-                Err(Errno::NOENT) => above = parent,
+                Err(Errno::NOENT | Errno::NOTDIR) => above = parent,
                 Err(errno) => return Err(errno),
             }
         };
@@ -81,12 +84,26 @@ impl Root {
     }
 }
 
-/// Makes a directory that the archive has no entry for: root's, whatever its parent is. A dangling
-/// symbolic link of this name is an error.
+/// Makes a directory that the archive has no entry for: root's, whatever its parent is. In the place
+/// of a whiteout it is opaque; anything else of this name, a dangling link say, is an error.
 fn make_implicit(parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    mkdirat(parent, name, IMPLICIT_MODE)?;
+    let is_opaque = match mkdirat(parent, name, IMPLICIT_MODE) {
+        Ok(()) => false,
+        Err(Errno::EXIST) => {
+            if !is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?) {
+                return Err(Errno::NOTDIR);
+            }
+            unlinkat(parent, name, AtFlags::empty())?;
+            mkdirat(parent, name, IMPLICIT_MODE)?;
+            true
+        }
+        Err(errno) => return Err(errno),
+    };
     let directory = openat(parent, name, OPEN_DIRECTORY, Mode::empty())?;
     fchown(&directory, Some(Uid::ROOT), Some(Gid::ROOT))?;
     fchmod(&directory, IMPLICIT_MODE)?;
+    if is_opaque {
+        set_opaque(&directory)?;
+    }
     Ok(directory)
 }

@@ -4,7 +4,9 @@ use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, openat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::error::{Context, IoError};
@@ -17,10 +19,11 @@ pub(super) fn empty(path: &Path) -> Result<(), IoError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let trash = openat(CWD, path, flags, Mode::empty()).on("open", path)?;
     // Each pass deletes all that it sees; deep trees leave their lower parts for the next pass.
+    let mut moved_up = 0;
     loop {
-        let mut moved_up = 0;
+        let before = moved_up;
         remove_children(&trash, &mut moved_up).on("delete below", path)?;
-        if moved_up == 0 {
+        if moved_up == before {
             return Ok(());
         }
     }
@@ -56,13 +59,27 @@ fn remove_children(trash: &OwnedFd, moved_up: &mut u64) -> Result<(), Errno> {
             let next = open_level(directory, name)?;
             levels.push(next);
         } else {
-            let target = CString::new(format!("deep-{}-{moved_up}", std::process::id()))
-                .map_err(|_| Errno::INVAL)?;
-            renameat(&levels[levels.len() - 1].directory, name, trash, &target)?;
-            *moved_up += 1;
+            move_up(&levels[levels.len() - 1].directory, name, trash, moved_up)?;
         }
     }
     Ok(())
+}
+
+/// Renames a directory to a new name in the trash; names of an earlier process may be taken.
+fn move_up(
+    parent: &OwnedFd,
+    name: &CStr,
+    trash: &OwnedFd,
+    moved_up: &mut u64,
+) -> Result<(), Errno> {
+    loop {
+        let target = format!("deep-{moved_up}");
+        *moved_up += 1;
+        match renameat_with(parent, name, trash, &target, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {}
+            result => return result,
+        }
+    }
 }
 
 fn open_level(parent: &OwnedFd, name: &CStr) -> Result<Level, Errno> {

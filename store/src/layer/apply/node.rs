@@ -11,7 +11,7 @@ use rustix::io::{Errno, pwrite, write};
 
 use super::{Applier, Call, EntryError, owned};
 use crate::layer::archive::{Archive, ArchiveError, Entry, Kind};
-use crate::layer::metadata;
+use crate::layer::metadata::{is_whiteout, set_opaque};
 use crate::layer::path::CleanPath;
 use crate::layer::sparse::Region;
 
@@ -84,7 +84,7 @@ impl Applier<'_> {
         if is_directory(&stat(&parent, name).call("stat")?) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let directory = openat(&parent, name, flags, Mode::empty()).call("open directory")?;
-            metadata::set_opaque(&directory).call("setxattr")?;
+            set_opaque(&directory).call("setxattr")?;
         }
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Applier<'_> {
         if is_whiteout(&there) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let directory = openat(parent, name, flags, Mode::empty()).call("open directory")?;
-            metadata::set_opaque(&directory).call("setxattr")?;
+            set_opaque(&directory).call("setxattr")?;
         }
         Ok(())
     }
@@ -226,10 +226,6 @@ fn stat(parent: &OwnedFd, name: &[u8]) -> Result<Stat, Errno> {
 
 fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-}
-
-fn is_whiteout(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
 fn is_same(one: &Stat, other: &Stat) -> bool {

@@ -1,0 +1,13 @@
+//! The store as its callers use it: on a real file system, as root.
+
+mod fixture;
+mod images;
+mod layers;
+mod layout;
+mod records;
+mod recovery;
+mod removal;
+mod snapshots;
+#[expect(dead_code, reason = "the unit tests of layers use the rest")]
+#[path = "../../src/layer/specimen.rs"]
+mod specimen;
