@@ -59,10 +59,7 @@ impl StepError {
     /// The same error with its subject added to the step: `mount` becomes `mount /proc`.
     #[must_use]
     pub(crate) fn of(self, subject: impl fmt::Display) -> Self {
-        Self {
-            step: format!("{} {subject}", self.step),
-            ..self
-        }
+        Self { step: format!("{} {subject}", self.step), ..self }
     }
 
     /// The same error with another kind.

@@ -14,6 +14,8 @@ mod steps;
 mod streams;
 mod users;
 
+pub(crate) use mounts::complaint;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::error::{Attempt, StepError};
@@ -91,3 +93,6 @@ pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
 pub fn join_before_clone(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
     namespaces::join_pid(plan, target)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,8 @@ pub(super) fn resolve(root: BorrowedFd<'_>, process: &Process) -> Result<Identit
             users::resolve(user, group_add, &passwd, &group)
         }
         User::Id { uid, gid, groups } => {
-            let home = if wants_home {
-                users::home_of(*uid, &read(root, "/etc/passwd")?)
-            } else {
-                None
-            };
+            let home =
+                if wants_home { users::home_of(*uid, &read(root, "/etc/passwd")?) } else { None };
             Ok(Identity { uid: *uid, gid: *gid, groups: groups.clone(), home })
         }
     }
@@ -116,8 +113,9 @@ fn limit_bounding(wanted: CapabilitySet) -> Result<(), StepError> {
         if wanted.contains(one) {
             continue;
         }
-        match remove_capability_from_bounding_set(thread::CapabilitySet::from_bits_retain(one.bits()))
-        {
+        match remove_capability_from_bounding_set(thread::CapabilitySet::from_bits_retain(
+            one.bits(),
+        )) {
             Ok(()) => {}
             // Beyond the last capability that this kernel knows.
             Err(Errno::INVAL) => break,

@@ -45,7 +45,8 @@ impl Masks {
         } else {
             get_or_make(&mut self.null, devices::host_null)?
         };
-        let tree = clone_itself(source.as_fd(), false).attempt("mask", || "open_tree".to_owned())?;
+        let tree =
+            clone_itself(source.as_fd(), false).attempt("mask", || "open_tree".to_owned())?;
         onto(tree.as_fd(), target.as_fd())
     }
 }
@@ -70,8 +71,8 @@ fn find(root: BorrowedFd<'_>, path: &Path, step: &str) -> Result<Option<OwnedFd>
 }
 
 fn empty_directory() -> Result<OwnedFd, StepError> {
-    let one_inode = [("nr_inodes".to_owned(), Some("1".to_owned()))];
-    create_filesystem("tmpfs", Some("mask"), &one_inode, attribute_bits(&[Attribute::ReadOnly]))
+    let parameters = [("nr_inodes".to_owned(), Some("1".to_owned())), ("ro".to_owned(), None)];
+    create_filesystem("tmpfs", Some("tmpfs"), &parameters, attribute_bits(&[Attribute::ReadOnly]))
 }
 
 fn get_or_make(

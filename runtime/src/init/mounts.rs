@@ -6,6 +6,7 @@ mod cgroup;
 mod filesystem;
 
 pub(super) use bind::{clone_itself, clone_path};
+pub(crate) use filesystem::complaint;
 pub(super) use filesystem::create_filesystem;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -129,8 +130,7 @@ fn target(root: BorrowedFd<'_>, mount: &Mount, leaf: Leaf) -> Result<OwnedFd, St
 /// `/sys` would be applied elsewhere than the mount.
 fn refuse_symlink(root: BorrowedFd<'_>, path: &Path) -> Result<(), StepError> {
     use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-    let resolve =
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
     match openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
         Err(Errno::LOOP) => {
             let why = format!("{path:?} is a symbolic link in the image, not a directory");
@@ -168,7 +168,9 @@ fn decorate(tree: BorrowedFd<'_>, recursive: bool, mount: &Mount) -> Result<(), 
         return Ok(());
     };
     let attributes = MountAttr {
-        propagation: u64::from(propagation_flags(propagation).difference(MountPropagationFlags::REC).bits()),
+        propagation: u64::from(
+            propagation_flags(propagation).difference(MountPropagationFlags::REC).bits(),
+        ),
         ..MountAttr::default()
     };
     mount_setattr(tree, propagation.recursive, &attributes)

@@ -43,13 +43,8 @@ pub(super) fn join_all(plan: &Plan, netns: Option<BorrowedFd<'_>>) -> Result<(),
 /// Joins the target's namespaces that the plan names, all at once. Root and working directory become
 /// those of the target's mount namespace.
 pub(super) fn join_target(plan: &Plan, target: BorrowedFd<'_>) -> Result<(), StepError> {
-    let kinds: Vec<Namespace> = plan
-        .namespaces
-        .of_target
-        .iter()
-        .copied()
-        .filter(|kind| *kind != Namespace::Pid)
-        .collect();
+    let kinds: Vec<Namespace> =
+        plan.namespaces.of_target.iter().copied().filter(|kind| *kind != Namespace::Pid).collect();
     of_target(target, &kinds)
 }
 
@@ -71,8 +66,7 @@ fn of_target(target: BorrowedFd<'_>, kinds: &[Namespace]) -> Result<(), StepErro
                 Namespace::Cgroup => ThreadNameSpaceType::CONTROL_GROUP,
             }
     });
-    move_into_thread_name_spaces(target, flags)
-        .attempt(STEP, || format!("setns(pidfd, {kinds:?})"))
+    move_into_thread_name_spaces(target, flags).attempt(STEP, || format!("setns(pidfd, {kinds:?})"))
 }
 
 fn by_path(kind: Namespace, path: &Path) -> Result<(), StepError> {

@@ -84,7 +84,8 @@ pub(super) fn execute(program: &Program) -> Result<Infallible, StepError> {
             | nix::errno::Errno::ETXTBSY => StepErrorKind::ExecNotExecutable,
             _ => StepErrorKind::Other,
         };
-        StepError::call("exec", format!("exec {}", program.path.to_string_lossy()), errno).kind(kind)
+        StepError::call("exec", format!("exec {}", program.path.to_string_lossy()), errno)
+            .kind(kind)
     })
 }
 
@@ -92,8 +93,7 @@ fn search(name: &str, env: &[String]) -> Result<String, StepError> {
     let path = env.iter().rev().find_map(|variable| variable.strip_prefix("PATH="));
     let mut denied = None;
     for directory in path.unwrap_or(DEFAULT_PATH).split(':').filter(|_| !name.is_empty()) {
-        let candidate =
-            format!("{}/{name}", if directory.is_empty() { "." } else { directory });
+        let candidate = format!("{}/{name}", if directory.is_empty() { "." } else { directory });
         match check(&candidate) {
             Ok(()) => return Ok(candidate),
             Err(Errno::ACCESS) => denied = Some(Errno::ACCESS),

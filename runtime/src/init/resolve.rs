@@ -112,7 +112,8 @@ fn deepest(root: BorrowedFd<'_>, names: &[&OsStr]) -> Result<(OwnedFd, usize), S
 /// The path with the symbolic link at index `at` put in; `None` if there is none.
 fn follow(parent: &OwnedFd, names: &[&OsStr], at: usize) -> Option<PathBuf> {
     let link = rustix::fs::readlinkat(parent, names[at], Vec::new()).ok()?;
-    let mut path: PathBuf = std::iter::once(OsStr::new("/")).chain(names[..at].iter().copied()).collect();
+    let mut path: PathBuf =
+        std::iter::once(OsStr::new("/")).chain(names[..at].iter().copied()).collect();
     path.push(OsStr::from_bytes(link.to_bytes()));
     path.extend(&names[at + 1..]);
     Some(path)

@@ -177,9 +177,7 @@ fn new_keyring() -> Result<(), StepError> {
     match sys::process::join_new_session_keyring() {
         // A kernel without keyrings has none to leak.
         Ok(()) | Err(rustix::io::Errno::NOSYS) => Ok(()),
-        Err(errno) => {
-            Err(StepError::call("keyring", "keyctl(KEYCTL_JOIN_SESSION_KEYRING)", errno))
-        }
+        Err(errno) => Err(StepError::call("keyring", "keyctl(KEYCTL_JOIN_SESSION_KEYRING)", errno)),
     }
 }
 

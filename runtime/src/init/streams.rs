@@ -56,8 +56,8 @@ pub(super) fn open_terminal(
     }
     unlockpt(&master).attempt(STEP, || "ioctl(TIOCSPTLCK)".to_owned())?;
     let peer = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let slave = ioctl_tiocgptpeer(&master, peer)
-        .attempt(STEP, || "ioctl(TIOCGPTPEER)".to_owned())?;
+    let slave =
+        ioctl_tiocgptpeer(&master, peer).attempt(STEP, || "ioctl(TIOCGPTPEER)".to_owned())?;
     if let Some((rows, columns)) = size {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).attempt(STEP, || format!("ioctl(TIOCSWINSZ, {size:?})"))?;
@@ -78,9 +78,8 @@ pub(super) fn bind_console(terminal: &Terminal, mounted: &Mounted) -> Result<(),
 
 /// Sends the master out, makes the slave the controlling terminal and the three streams.
 pub(super) fn take_terminal(terminal: Terminal, sync: BorrowedFd<'_>) -> Result<(), StepError> {
-    handshake::send(sync, &FromInit::Terminal, Some(terminal.master.as_fd())).map_err(|error| {
-        StepError::refused(STEP, error.to_string(), StepErrorKind::Other)
-    })?;
+    handshake::send(sync, &FromInit::Terminal, Some(terminal.master.as_fd()))
+        .map_err(|error| StepError::refused(STEP, error.to_string(), StepErrorKind::Other))?;
     drop(terminal.master);
     ioctl_tiocsctty(&terminal.slave).attempt(STEP, || "ioctl(TIOCSCTTY)".to_owned())?;
     let copy = || terminal.slave.try_clone().attempt(STEP, || "dup".to_owned());
@@ -119,4 +118,3 @@ pub(super) fn own_streams(uid: u32) -> Result<(), StepError> {
     }
     Ok(())
 }
-

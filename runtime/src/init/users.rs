@@ -192,7 +192,10 @@ mod tests {
     fn homes() {
         assert_eq!(home_of(33, PASSWD).as_deref(), Some("/var/www"));
         assert_eq!(home_of(77, PASSWD), None);
-        assert_eq!(resolve("alice", &[], PASSWD, GROUP).unwrap().home.as_deref(), Some("/home/alice"));
+        assert_eq!(
+            resolve("alice", &[], PASSWD, GROUP).unwrap().home.as_deref(),
+            Some("/home/alice")
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -54,7 +55,7 @@ pub enum FromInit {
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     #[error("{call} on the handshake socket: {errno}")]
-    Call { call: &'static str, errno: rustix::io::Errno },
+    Call { call: &'static str, errno: Errno },
     #[error("handshake message is not understood: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("handshake message is longer than {MESSAGE_MAX} bytes")]
@@ -97,14 +98,19 @@ pub fn receive<M: DeserializeOwned>(
     let mut packet = [0_u8; MESSAGE_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = rustix::io::retry_on_intr(|| {
-        recvmsg(
-            &socket,
-            &mut [IoSliceMut::new(&mut packet)],
-            &mut ancillary,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-    })
+    let mut attempt = || {
+        let mut parts = [IoSliceMut::new(&mut packet)];
+        recvmsg(&socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    };
+    let received = loop {
+        match attempt() {
+            Err(Errno::INTR) => {}
+            // Told once where the other end was closed without having read all: what it sent before
+            // is still to come; unix(7).
+            Err(Errno::CONNRESET) => break attempt(),
+            result => break result,
+        }
+    }
     .map_err(|errno| HandshakeError::Call { call: "recvmsg", errno })?;
     if received.bytes == 0 {
         return Ok(None);
@@ -162,6 +168,17 @@ mod tests {
         drop(descriptor);
 
         drop(init);
+        assert!(receive::<FromInit>(&monitor).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_last_words_of_an_end_that_did_not_listen() {
+        let (monitor, init) = pair().unwrap();
+        send(&monitor, &ToInit::CgroupAttached, None).unwrap();
+        let error = StepError::refused("step", "why", StepErrorKind::Other);
+        report(&init, error.clone()).unwrap();
+        drop(init);
+        assert_eq!(receive::<FromInit>(&monitor).unwrap().unwrap().0, FromInit::Failed(error));
         assert!(receive::<FromInit>(&monitor).unwrap().is_none());
     }
 

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxResources, Spec};
 
 use super::{
-    Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, devices, mounts,
-    process, refuse,
+    Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, devices,
+    mounts, process, refuse,
 };
 use crate::cgroup;
 

@@ -98,9 +98,9 @@ fn one(
     let bind = options.bind.or((fstype == "bind").then_some(false));
     let what = match bind {
         Some(recursive) => {
-            let source = source
-                .filter(|source| source.is_absolute())
-                .ok_or_else(|| invalid(format!("{field}.source"), "a bind needs an absolute path"))?;
+            let source = source.filter(|source| source.is_absolute()).ok_or_else(|| {
+                invalid(format!("{field}.source"), "a bind needs an absolute path")
+            })?;
             MountKind::Bind { source: source.clone(), recursive }
         }
         None if fstype == "cgroup" || fstype == "cgroup2" => {
@@ -136,9 +136,7 @@ fn check_target(target: &Path, what: &MountKind, field: &str) -> Result<(), Plan
         return Ok(());
     }
     let allowed = match what {
-        MountKind::Filesystem { fstype, .. } => {
-            fstype == "proc" && target == Path::new("/proc")
-        }
+        MountKind::Filesystem { fstype, .. } => fstype == "proc" && target == Path::new("/proc"),
         MountKind::Bind { source, .. } => {
             may_cover_procfs(target) && (target != Path::new("/proc") || source == target)
         }

@@ -6,8 +6,8 @@ use oci_spec::runtime::{Linux, LinuxCapabilities, PosixRlimit, PosixRlimitType};
 
 use super::compile::{inner_path, invalid, missing};
 use super::{
-    Attribute, Attributes, Capabilities, Extras, Host, Mount, MountKind, PlanError, Process, Rlimit,
-    User, refuse,
+    Attribute, Attributes, Capabilities, Extras, Host, Mount, MountKind, PlanError, Process,
+    Rlimit, User, refuse,
 };
 use crate::caps::CapabilitySet;
 use crate::seccomp::{self, Program};

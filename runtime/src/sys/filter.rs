@@ -11,10 +11,8 @@ pub(crate) fn load_filter(flags: u64, program: &[Instruction]) -> Result<()> {
     let Ok(len) = u16::try_from(program.len()) else {
         return Err(Errno::INVAL);
     };
-    let filter = libc::sock_fprog {
-        len,
-        filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut(),
-    };
+    let filter =
+        libc::sock_fprog { len, filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut() };
     // SAFETY: `Instruction` has the layout of `struct sock_filter` (repr(C), the same fields); the
     // kernel only reads, and copies before it returns.
     let result = unsafe {
@@ -25,9 +23,5 @@ pub(crate) fn load_filter(flags: u64, program: &[Instruction]) -> Result<()> {
             std::ptr::from_ref(&filter),
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(last_errno())
-    }
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }

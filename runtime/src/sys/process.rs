@@ -49,9 +49,8 @@ pub(crate) fn reset_signals() -> Result<()> {
 /// Marks every descriptor from `first` on close-on-exec; close_range(2).
 pub(crate) fn close_on_exec_from(first: u32) -> Result<()> {
     // SAFETY: takes numbers only; with CLOEXEC nothing is closed now.
-    let result = unsafe {
-        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     check(result)
 }
 
@@ -68,7 +67,11 @@ pub(crate) fn join_new_session_keyring() -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
     // SAFETY: a null name asks for an anonymous keyring.
     let result = unsafe {
-        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        )
     };
     if result >= 0 { Ok(()) } else { Err(last_errno()) }
 }
@@ -76,7 +79,8 @@ pub(crate) fn join_new_session_keyring() -> Result<()> {
 /// Bars (or allows) ptrace and `/proc/self` access by others; PR_SET_DUMPABLE of prctl(2).
 pub(crate) fn set_dumpable(dumpable: bool) -> Result<()> {
     // SAFETY: takes numbers only.
-    let result = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0, 0, 0) };
+    let result =
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0, 0, 0) };
     check(i64::from(result))
 }
 

@@ -27,10 +27,7 @@ pub(in crate::init) fn clone_path(
 }
 
 /// Clones the mount behind a descriptor, rooted at what the descriptor refers to.
-pub(in crate::init) fn clone_itself(
-    of: BorrowedFd<'_>,
-    recursive: bool,
-) -> Result<OwnedFd, Errno> {
+pub(in crate::init) fn clone_itself(of: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd, Errno> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
