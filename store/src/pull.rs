@@ -98,7 +98,7 @@ pub async fn pull(
         };
         match outcome {
             // Another address may do better: the one behind a mirror, or http behind https.
-            Err(error) if endpoint.mirror || error.is_connect() => {
+            Err(error) if endpoint.mirror || !session.repository.has_answered() => {
                 tracing::debug!(%error, registry.endpoint = %endpoint.base, "pull from next endpoint");
                 last = Some(error);
             }

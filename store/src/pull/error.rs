@@ -152,11 +152,6 @@ impl PullError {
             Self::Manifest(_) | Self::Layer { .. } => PullErrorKind::Invalid,
         }
     }
-
-    /// Whether the registry could not even be connected.
-    pub(super) fn is_connect(&self) -> bool {
-        matches!(self, Self::Registry(RegistryError::Network { is_connect: true, .. }))
-    }
 }
 
 fn registry_kind(error: &RegistryError) -> PullErrorKind {

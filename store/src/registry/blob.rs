@@ -93,7 +93,6 @@ impl BlobStream {
                 method: "Get",
                 url: super::transport::shown(self.response.url()),
                 reason: format!("connection closed with {} bytes to come", self.remaining),
-                is_connect: false,
             });
         }
         Ok(None)

@@ -174,8 +174,6 @@ pub enum RegistryError {
         url: String,
         /// The cause at the bottom.
         reason: String,
-        /// The connection itself could not be made.
-        is_connect: bool,
     },
     /// An answer that is longer than allowed.
     #[error("{what} is larger than {limit} bytes")]

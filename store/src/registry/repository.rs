@@ -78,6 +78,11 @@ impl Repository {
         })
     }
 
+    /// Whether there is somebody at this address.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.transport.has_answered()
+    }
+
     /// How requests to this repository are repeated.
     pub(crate) fn retry(&self) -> RetryPolicy {
         self.retry
@@ -92,8 +97,8 @@ impl Repository {
                 Err(error) => error,
             };
             failed += 1;
-            let is_connect = matches!(error, RegistryError::Network { is_connect: true, .. });
-            if !error.is_temporary() || is_connect {
+            // Who has never answered is not a registry that has a bad moment.
+            if !error.is_temporary() || !self.has_answered() {
                 return Err(error);
             }
             let Some(delay) = ask.retry.delay(failed, error.retry_after()) else {

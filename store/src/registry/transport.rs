@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::{Registries, RegistryError};
 
 const REDIRECT_LIMIT: usize = 10;
 /// A plain http server may wait for ever on a TLS greeting: then http is tried after this.
-const UNVERIFIED_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const UNVERIFIED_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One request, before redirects.
@@ -64,6 +65,7 @@ pub(crate) struct Transport {
     /// The address that was chosen, without verification, where its name alone does not tell.
     unverified: Option<String>,
     clients: Mutex<HashMap<ClientKey, Client>>,
+    has_answered: AtomicBool,
 }
 
 impl Transport {
@@ -72,7 +74,13 @@ impl Transport {
             registries: registries.clone(),
             unverified: (!endpoint.verify).then(|| authority(&endpoint.base)),
             clients: Mutex::default(),
+            has_answered: AtomicBool::new(false),
         }
+    }
+
+    /// Whether anybody has answered anything yet.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
     }
 
     /// Sends and follows redirects; any final status is an `Ok`.
@@ -109,7 +117,10 @@ impl Transport {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone());
         }
-        builder.send().await.map_err(|error| network(&request.method, url, &error))
+        let response =
+            builder.send().await.map_err(|error| network(&request.method, url, &error))?;
+        self.has_answered.store(true, Ordering::Relaxed);
+        Ok(response)
     }
 
     fn next_hop(&self, url: &Url, response: &Response) -> Result<Url, RegistryError> {
@@ -204,12 +215,11 @@ pub(crate) fn network(method: &Method, url: &Url, error: &reqwest::Error) -> Reg
         Method::POST => "Post",
         _ => "Get",
     };
-    let is_connect = error.is_connect();
     let reason = match error.is_timeout() {
         true => "timed out".to_owned(),
         false => root_cause(error),
     };
-    RegistryError::Network { method, url: shown(url), reason, is_connect }
+    RegistryError::Network { method, url: shown(url), reason }
 }
 
 /// Whether a status is one that carries what was asked for.
