@@ -139,7 +139,8 @@ impl Groups {
         if let Some(unified) = &self.unified
             && files::write(&unified.join("cgroup.kill"), "1").is_ok()
         {
-            return self.thaw();
+            // Frozen ones take the signal when they are thawed.
+            return self.freezer().map_or(Ok(()), |_| self.thaw());
         }
         for _ in 0..KILL_ROUNDS {
             let pids = self.pids()?;

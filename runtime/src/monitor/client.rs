@@ -8,6 +8,7 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, retry_on_intr};
@@ -22,7 +23,7 @@ use super::protocol::{Command, Hello, LINE_MAX, Role, State, VERSION};
 const CLIENTS_MAX: usize = 64;
 
 /// How long a client may take for its first line.
-const HELLO_LIMIT: Duration = Duration::from_secs(2);
+const HELLO_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a client may take nothing of what waits for it.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
@@ -67,8 +68,8 @@ pub(super) enum Brought {
     /// It wants to be told the state.
     Control,
     Command(Command),
-    /// So many bytes of standard input.
-    Input(usize),
+    /// Standard input.
+    Input,
     /// No more standard input from this client.
     InputEnd,
 }
@@ -175,7 +176,12 @@ impl Clients {
     }
 
     /// Handles what poll(2) said of a client; standard input goes to `buffer`.
-    pub(super) fn handle(&mut self, index: usize, events: PollFlags, buffer: &mut [u8]) -> Brought {
+    pub(super) fn handle(
+        &mut self,
+        index: usize,
+        events: PollFlags,
+        buffer: &mut Vec<u8>,
+    ) -> Brought {
         let client = &mut self.all[index];
         if events.contains(PollFlags::OUT) {
             client.flush();
@@ -326,14 +332,15 @@ impl Client {
             .map_or(Brought::Nothing, Brought::Command)
     }
 
-    fn input(&mut self, buffer: &mut [u8]) -> Brought {
+    fn input(&mut self, buffer: &mut Vec<u8>) -> Brought {
         let feeds = self.feeds();
-        match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-            Ok((0, _)) => {
+        buffer.clear();
+        match recv(&self.socket, spare_capacity(buffer), RecvFlags::empty()) {
+            Ok((_, 0)) => {
                 self.read_ended = true;
                 if feeds { Brought::InputEnd } else { Brought::Nothing }
             }
-            Ok((count, _)) if feeds => Brought::Input(count),
+            Ok(_) if feeds => Brought::Input,
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Brought::Nothing,
             Err(_) => {
                 self.gone = true;

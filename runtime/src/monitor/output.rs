@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 /// Longest piece of output that is read at once, in bytes.
@@ -54,16 +55,15 @@ impl Output {
         self.ended
     }
 
-    /// Reads a piece; `Some(0)` when there is nothing now, `None` at the end. A terminal ends with
-    /// EIO once nobody has its other side open.
-    pub(super) fn read(&mut self, piece: &mut [u8]) -> Option<usize> {
-        match rustix::io::read(&self.file, piece) {
-            Ok(count) if count > 0 => Some(count),
-            Err(Errno::INTR | Errno::AGAIN) => Some(0),
-            Ok(_) | Err(_) => {
-                self.ended = true;
-                None
-            }
+    /// Reads a piece into the room that `piece` has; false when there is nothing now, or no more. A
+    /// terminal ends with EIO once nobody has its other side open.
+    pub(super) fn read(&mut self, piece: &mut Vec<u8>) -> bool {
+        piece.clear();
+        match rustix::io::read(&self.file, spare_capacity(piece)) {
+            Ok(count) if count > 0 => return true,
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Ok(_) | Err(_) => self.ended = true,
         }
+        false
     }
 }

@@ -1,7 +1,7 @@
 //! The exit record, and the times and numbers that go into it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -26,10 +26,13 @@ pub(super) fn write(path: &Path, record: &ExitRecord) -> io::Result<()> {
 /// Start time of a process in clock ticks since boot: field 22 of proc_pid_stat(5). 0 when it can
 /// not be read.
 pub(super) fn start_ticks(pid: i32) -> u64 {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|stat| parse_start_ticks(&stat))
-        .unwrap_or(0)
+    /// Longer than the line: some fifty numbers and a name of at most 64 bytes.
+    const STAT_MAX: usize = 2048;
+    let mut stat = [0; STAT_MAX];
+    let read =
+        fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat));
+    let stat = read.map_or("".into(), |count| String::from_utf8_lossy(&stat[..count]));
+    parse_start_ticks(&stat).unwrap_or(0)
 }
 
 /// The name in field 2 may hold spaces and parentheses: count from the last one.

@@ -150,6 +150,8 @@ impl Monitor {
         self.clients.end_output();
         self.clients.accept();
         self.clients.tell(&last);
+        // Who has everything is let go before the groups are removed.
+        self.clients.sweep(Instant::now());
         self.cgroup.remove();
         close(&mut self.clients, &last);
         drop(self.rootfs);
@@ -157,7 +159,7 @@ impl Monitor {
 
     /// The loop. Ends with the exit record, or with why the program was never run.
     fn work(&mut self) -> Result<ExitRecord, StepError> {
-        let mut buffer = vec![0; PIECE_MAX];
+        let mut buffer = Vec::with_capacity(PIECE_MAX);
         loop {
             self.log.flush();
             for (token, events) in wait(self) {
@@ -276,25 +278,24 @@ impl Monitor {
         }
     }
 
-    fn read_output(&mut self, index: usize, buffer: &mut [u8]) {
+    fn read_output(&mut self, index: usize, buffer: &mut Vec<u8>) {
         let output = &mut self.outputs[index];
         let stream = output.stream;
-        match output.read(buffer) {
-            Some(count) if count > 0 => {
-                self.clients.output(stream, &buffer[..count]);
-                self.log.output(stream, &buffer[..count]);
-            }
-            Some(_) => {}
-            None => self.log.end(stream),
+        if output.read(buffer) {
+            self.clients.output(stream, buffer);
+            self.log.output(stream, buffer);
+        }
+        if self.outputs[index].ended() {
+            self.log.end(stream);
         }
     }
 
-    fn handle_client(&mut self, index: usize, events: PollFlags, buffer: &mut [u8]) {
+    fn handle_client(&mut self, index: usize, events: PollFlags, buffer: &mut Vec<u8>) {
         match self.clients.handle(index, events, buffer) {
             Brought::Nothing => {}
             Brought::Control => self.clients.tell_one(index, &self.state),
             Brought::Command(Command::Resize { rows, cols }) => self.resize(rows, cols),
-            Brought::Input(count) => self.input.feed(&buffer[..count]),
+            Brought::Input => self.input.feed(buffer),
             Brought::InputEnd if !self.stdio.stdin => {}
             Brought::InputEnd if self.stdio.stdin_once && !self.stdio.tty => self.input.end(),
             Brought::InputEnd => self.clients.detach(index),
@@ -328,7 +329,7 @@ impl Monitor {
 /// Serves what clients still have to hear. Those who come now are told the last state.
 fn close(clients: &mut Clients, last: &State) {
     let give_up = Instant::now() + CLOSE_LIMIT;
-    let mut buffer = vec![0; PIECE_MAX];
+    let mut buffer = Vec::with_capacity(PIECE_MAX);
     loop {
         clients.accept();
         let now = Instant::now();

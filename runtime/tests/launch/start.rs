@@ -3,7 +3,7 @@
 use runtime::StepErrorKind;
 use runtime::monitor::protocol::State;
 
-use crate::bed::{Bed, Control, attach, order, shell, wait_until};
+use crate::bed::{Bed, Control, Order, attach, order, shell, wait_until};
 
 #[test]
 fn output_and_exit_code() {
@@ -48,22 +48,8 @@ fn what_can_not_be_run_is_told() {
     let cases =
         [("/bin/missing", StepErrorKind::ExecNotFound), ("/etc", StepErrorKind::ExecIsDirectory)];
     for (program, kind) in cases {
-        let mut client = None;
-        let started = bed.start_after(order(&[program]), |socket| {
-            client = Some(Control::new(socket));
-        });
-        let mut control = client.unwrap();
-        let error = loop {
-            match control.next().unwrap() {
-                State::Starting => {}
-                State::Failed { error } => break error,
-                other => panic!("{other:?}"),
-            }
-        };
+        let error = failure(&bed, order(&[program]), |_| ());
         assert_eq!(error.kind, kind, "{error}");
-        assert_eq!(control.next(), None);
-        assert!(!started.record.exists());
-        started.wait_gone(&bed);
     }
 }
 
@@ -122,4 +108,45 @@ fn who_connects_first_misses_nothing() {
         assert_eq!(out, b"first\n");
         started.wait_gone(&bed);
     }
+}
+
+/// The error of a start that must fail, with the client connected before it.
+fn failure(bed: &Bed, order: Order, spoil: impl FnOnce(&std::path::Path)) -> runtime::StepError {
+    let mut client = None;
+    let started = bed.start_after(order, |socket| {
+        client = Some(Control::new(socket));
+        spoil(socket);
+    });
+    let mut control = client.unwrap();
+    let error = loop {
+        match control.next().unwrap() {
+            State::Starting => {}
+            State::Failed { error } => break error,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(control.next(), None);
+    assert!(!started.record.exists());
+    started.wait_gone(bed);
+    error
+}
+
+#[test]
+fn each_step_that_fails_is_undone() {
+    let bed = Bed::new();
+    let resources = serde_json::json!({ "cpu": { "cpus": "4000" } });
+    let error = failure(&bed, Order { resources, ..order(&["/bin/true"]) }, |_| ());
+    assert!(error.to_string().starts_with("control groups: write \"4000\""), "{error}");
+
+    let error = failure(&bed, order(&["/bin/true"]), |socket| {
+        std::fs::create_dir(socket.with_extension("log")).unwrap();
+    });
+    assert!(error.to_string().starts_with("log file"), "{error}");
+
+    let root = bed.directory.path().join("root");
+    let away = bed.directory.path().join("away");
+    std::fs::rename(&root, &away).unwrap();
+    failure(&bed, order(&["/bin/true"]), |_| ());
+    std::fs::rename(&away, &root).unwrap();
+    assert_eq!(bed.run(order(&["/bin/true"])).2.exit_code, 0);
 }
