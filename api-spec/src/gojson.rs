@@ -28,10 +28,7 @@ pub(crate) fn take(value: &mut Value, name: &str) -> Option<Value> {
     let object = value.as_object_mut()?;
     let key = match object.contains_key(name) {
         true => name.to_owned(),
-        false => object
-            .keys()
-            .find(|key| key.eq_ignore_ascii_case(name))?
-            .clone(),
+        false => object.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone(),
     };
     object.remove(&key).filter(|member| !member.is_null())
 }
@@ -89,9 +86,7 @@ impl<'de> Deserializer<'de> for Lenient {
                 visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Lenient)))
             }
             Value::Object(members) => visitor.visit_map(MapDeserializer::new(
-                members
-                    .into_iter()
-                    .map(|(key, value)| (key, Lenient(value))),
+                members.into_iter().map(|(key, value)| (key, Lenient(value))),
             )),
             scalar => scalar.deserialize_any(visitor),
         }
@@ -216,13 +211,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(read.image, "x");
-        assert_eq!(
-            read.inner,
-            Inner {
-                name: "n".into(),
-                size: 3
-            }
-        );
+        assert_eq!(read.inner, Inner { name: "n".into(), size: 3 });
         assert_eq!(read.labels["Ab"], "c");
     }
 

@@ -1,8 +1,102 @@
-//! The container service. Written by its own room; this is the part that others call.
+//! The container service: every container is an actor of its own; here is how they are found, made and adopted.
+//!
+//! ```text
+//! http ──► Containers ──► Handle ──queue──► actor ──► prepare (store, networks, spec, launcher)
+//!              │             ▲                ▲
+//!           registry     snapshots        control socket of the monitor
+//! ```
+//!
+//! Reads (list, inspect, wait) look at snapshots and never wait for an actor.
 
-/// Every container of the daemon.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Containers {}
+mod actor;
+mod adopt;
+mod create;
+mod devices;
+mod ended;
+mod error;
+mod exec;
+mod filters;
+mod handle;
+mod monitor;
+mod names;
+mod prepare;
+mod record;
+mod registry;
+mod remove;
+mod restart;
+mod select;
+mod signals;
+mod start;
+mod state;
+mod stop;
+mod validate;
+mod view;
+mod wait;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use api_spec::container::{ContainerInspect, ContainerSummary, CreateRequest, CreateResponse};
+use runtime::caps::CapabilitySet;
+use runtime::launch::Launcher;
+use runtime::plan::Host;
+use store::Store;
+
+pub(crate) use error::Error;
+pub(crate) use exec::{Exec, ExecStart};
+pub(crate) use handle::{Attached, Handle, Outcome, Streams};
+pub(crate) use prepare::log_path;
+pub(crate) use select::Selection;
+pub(crate) use signals::{SIGKILL, parse as parse_signal};
+pub(crate) use state::State;
+pub(crate) use wait::Condition;
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::networks::Networks;
+use crate::spec::HostFacts;
+use registry::Registry;
+
+/// The name of the only runtime.
+pub(crate) const RUNTIME_NAME: &str = "jocker";
+/// The control group that containers are in, below the root of each hierarchy.
+const CGROUP_PARENT: &str = "/jocker";
+/// Where the static program of `--init` may be.
+const INIT_PATHS: [&str; 4] = [
+    "/usr/libexec/jocker/init",
+    "/usr/local/libexec/jocker/init",
+    "/usr/libexec/docker/docker-init",
+    "/usr/bin/docker-init",
+];
+
+/// Every container of the daemon. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Containers(Arc<Service>);
+
+/// What the service stands on.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) launcher: Arc<Launcher>,
+    pub(crate) events: Events,
+    pub(crate) config: Arc<Config>,
+}
+
+/// What the actors share.
+#[derive(Debug)]
+struct Service {
+    store: Store,
+    launcher: Arc<Launcher>,
+    networks: Networks,
+    events: Events,
+    host: Host,
+    facts: HostFacts,
+    filters: filters::Filters,
+    execs: exec::Execs,
+    registry: Mutex<Registry>,
+    /// Directories of running containers: one a container.
+    run_root: PathBuf,
+}
 
 /// How many containers there are, for `GET /info`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,13 +114,152 @@ pub(crate) struct ImageUse {
 }
 
 impl Containers {
+    /// Makes the default bridge and reads the facts of the host. Blocking; [`Containers::adopt`] comes next.
+    pub(crate) fn open(parts: Parts) -> Result<Self, Error> {
+        let Parts { store, launcher, events, config } = parts;
+        let host = Host::probe();
+        let facts = HostFacts {
+            cgroup_v2: matches!(host.layout, runtime::cgroup::Layout::V2 { .. }),
+            thermal_throttle: thermal_throttle(),
+            bounding: host.bounding.intersection(CapabilitySet::ALL).names().collect(),
+            init: INIT_PATHS.iter().map(PathBuf::from).find(|path| path.is_file()),
+            cgroup_parent: CGROUP_PARENT.to_owned(),
+            devices: devices::all(),
+        };
+        Ok(Self(Arc::new(Service {
+            networks: Networks::open(&config).map_err(Error::internal)?,
+            run_root: config.exec_root.join("containers"),
+            filters: filters::Filters::default(),
+            execs: exec::Execs::default(),
+            registry: Mutex::default(),
+            store,
+            launcher,
+            events,
+            host,
+            facts,
+        })))
+    }
+
+    /// Takes the stored containers over: those that run go on, those that ended meanwhile get their end. Must run
+    /// within the async runtime; does not wait for any container.
+    pub(crate) fn adopt(&self) -> Result<(), Error> {
+        self.0.adopt()
+    }
+
+    /// Creates a container.
+    pub(crate) async fn create(
+        &self,
+        request: CreateRequest,
+        name: Option<String>,
+        platform: String,
+    ) -> Result<CreateResponse, Error> {
+        self.0.create(request, name, platform).await
+    }
+
+    /// Finds a container by id, name, or an unambiguous beginning of the id.
+    pub(crate) fn resolve(&self, name: &str) -> Result<Handle, Error> {
+        self.0.resolve(name)
+    }
+
+    /// The chosen containers, newest first.
+    pub(crate) fn list(&self, selection: &Selection) -> Result<Vec<ContainerSummary>, Error> {
+        select::list(&self.0, selection)
+    }
+
+    /// All that there is to know of one container.
+    pub(crate) fn inspect(&self, handle: &Handle, size: bool) -> Result<ContainerInspect, Error> {
+        view::inspect(&self.0, handle, size)
+    }
+
+    /// Where the container's log is, unless it has none.
+    pub(crate) fn log_path(&self, handle: &Handle) -> Result<Option<PathBuf>, Error> {
+        let snapshot = self.0.store.snapshots().get(handle.id()).map_err(Error::internal)?;
+        let kept = handle.definition.host_config.log_config.r#type != "none";
+        Ok(snapshot.filter(|_| kept).map(|snapshot| log_path(handle.id(), &snapshot.log)))
+    }
+
+    /// Tells that something happened to a container.
+    pub(crate) fn tell(&self, handle: &Handle, action: &str, attributes: &[(&str, String)]) {
+        let name = &handle.snapshot().name;
+        self.0.events.publish(actor::event(&handle.definition, name, action, attributes));
+    }
+
+    /// Makes an exec in a running container.
+    pub(crate) fn create_exec(
+        &self,
+        handle: &Handle,
+        config: api_spec::exec::ExecConfig,
+    ) -> Result<Arc<Exec>, Error> {
+        self.0.create_exec(handle, config)
+    }
+
+    /// Finds an exec by its id.
+    pub(crate) fn exec(&self, id: &str) -> Result<Arc<Exec>, Error> {
+        self.0.execs.get(id).ok_or_else(|| Error::NoExec(id.to_owned()))
+    }
+
+    /// Starts an exec.
+    pub(crate) async fn start_exec(
+        &self,
+        exec: &Arc<Exec>,
+        how: ExecStart,
+    ) -> Result<Option<tokio::net::UnixStream>, Error> {
+        self.0.start_exec(exec, how).await
+    }
+
     /// How many containers there are.
     pub(crate) fn counts(&self) -> Counts {
-        Counts::default()
+        let mut counts = Counts::default();
+        for handle in self.0.registry().all() {
+            match handle.snapshot().progress.state {
+                State::Running(_) | State::Restarting(_) => counts.running += 1,
+                _ => counts.stopped += 1,
+            }
+        }
+        counts
     }
 
     /// The containers made from the image with this id (`sha256:…`).
-    pub(crate) fn using_image(&self, _image: &str) -> Vec<ImageUse> {
-        Vec::new()
+    pub(crate) fn using_image(&self, image: &str) -> Vec<ImageUse> {
+        let handles = self.0.registry().all();
+        let uses = handles.into_iter().filter(|handle| handle.definition.image_id == image);
+        uses.map(|handle| ImageUse {
+            id: handle.id().to_owned(),
+            running: matches!(
+                handle.snapshot().progress.state,
+                State::Running(_) | State::Starting | State::Restarting(_)
+            ),
+        })
+        .collect()
     }
+}
+
+impl Service {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn resolve(&self, name: &str) -> Result<Handle, Error> {
+        self.registry().resolve(name)
+    }
+
+    /// The container is gone: its name is free, its execs are forgotten.
+    fn forget(&self, id: &str, name: &str) {
+        self.registry().remove(id, name);
+        self.execs.forget_container(id);
+    }
+}
+
+/// `thermal_throttle` of each CPU that has one: hidden from containers.
+fn thermal_throttle() -> Vec<String> {
+    let Ok(cpus) = std::fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
+    let mut paths: Vec<String> = cpus
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("cpu"))
+        .map(|entry| entry.path().join("thermal_throttle"))
+        .filter(|path| path.is_dir())
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    paths.sort();
+    paths
 }

@@ -8,6 +8,7 @@ mod mounts;
 mod namespaces;
 mod network;
 mod process;
+mod seccomp;
 
 use std::path::PathBuf;
 
@@ -15,13 +16,14 @@ use api_spec::container::{ContainerConfig, HostConfig};
 use oci_spec::runtime::{Linux, Root, Spec};
 use runtime::plan::Extras;
 
-pub(crate) use caps::{capabilities, check_capability};
+pub(crate) use caps::check_capability;
 pub(crate) use devices::HostDevice;
 pub(crate) use limits::{check_cpus, ulimit_type};
-pub(crate) use mounts::{Bind, parse_bind, parse_tmpfs};
+pub(crate) use mounts::{parse_bind, parse_tmpfs};
 pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
 pub(crate) use network::{etc_hosts, etc_resolv_conf};
-pub(crate) use process::{command_line, environment, exec_process};
+pub(crate) use process::{command_line, exec_process};
+pub(crate) use seccomp::seccomp_profile;
 
 /// Everything that the translation looks at.
 #[derive(Debug, Clone, Copy)]

@@ -21,18 +21,19 @@ impl CreateRequest {
     /// # Errors
     /// A syntax error or a value of the wrong type.
     pub fn from_slice(body: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut value: serde_json::Value = serde_json::from_slice(body)?;
+        Self::from_value(serde_json::from_slice(body)?)
+    }
+
+    /// Reads a parsed body.
+    ///
+    /// # Errors
+    /// A value of the wrong type.
+    pub fn from_value(mut value: serde_json::Value) -> Result<Self, serde_json::Error> {
         let host_config = gojson::take(&mut value, "HostConfig");
         let networking = gojson::take(&mut value, "NetworkingConfig");
         Ok(Self {
-            host_config: host_config
-                .map(gojson::from_value)
-                .transpose()?
-                .unwrap_or_default(),
-            networking_config: networking
-                .map(gojson::from_value)
-                .transpose()?
-                .unwrap_or_default(),
+            host_config: host_config.map(gojson::from_value).transpose()?.unwrap_or_default(),
+            networking_config: networking.map(gojson::from_value).transpose()?.unwrap_or_default(),
             config: gojson::from_value(value)?,
         })
     }
@@ -78,13 +79,7 @@ mod tests {
         assert_eq!(request.config.entrypoint, None);
         assert_eq!(request.host_config.console_size, [40, 120]);
         assert_eq!(request.host_config.memory_swappiness, Some(-1));
-        assert!(
-            request
-                .networking_config
-                .endpoints_config
-                .unwrap()
-                .contains_key("default")
-        );
+        assert!(request.networking_config.endpoints_config.unwrap().contains_key("default"));
     }
 
     #[test]
@@ -92,10 +87,7 @@ mod tests {
         let body = br#"{"image":"x","cmd":"true","entrypoint":"","hostconfig":{"memory":5,"console_size":null}}"#;
         let request = CreateRequest::from_slice(body).unwrap();
         assert_eq!(request.config.cmd, Some(StringList(vec!["true".into()])));
-        assert_eq!(
-            request.config.entrypoint,
-            Some(StringList(vec![String::new()]))
-        );
+        assert_eq!(request.config.entrypoint, Some(StringList(vec![String::new()])));
         assert_eq!(request.host_config.memory, 5);
     }
 

@@ -11,3 +11,60 @@ pub(crate) mod resize;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod wait;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use runtime::StepErrorKind;
+
+use crate::containers;
+use crate::http::error::Error;
+use crate::http::extract::Query;
+use crate::http::reply;
+
+impl From<containers::Error> for Error {
+    fn from(error: containers::Error) -> Self {
+        use containers::Error as E;
+        let status = match &error {
+            E::NoContainer(_) | E::NoImage(_) | E::NoExec(_) => StatusCode::NOT_FOUND,
+            E::Invalid(_) => StatusCode::BAD_REQUEST,
+            E::Conflict(_) | E::NameTaken { .. } => StatusCode::CONFLICT,
+            E::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
+            E::Start(step) | E::ExecStart(step) => match step.kind {
+                StepErrorKind::Other => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            },
+            E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error)
+    }
+}
+
+/// 204, or 304 if nothing had to be done.
+fn done(outcome: containers::Outcome) -> Response {
+    reply::empty(match outcome {
+        containers::Outcome::Done => StatusCode::NO_CONTENT,
+        containers::Outcome::NotModified => StatusCode::NOT_MODIFIED,
+    })
+}
+
+/// The streams that a query asks for.
+fn streams(query: &Query) -> containers::Streams {
+    containers::Streams {
+        stdin: query.flag("stdin"),
+        stdout: query.flag("stdout"),
+        stderr: query.flag("stderr"),
+    }
+}
+
+/// Rows and columns of a query's `h` and `w`.
+pub(crate) fn size(query: &Query) -> Result<(u16, u16), Error> {
+    let side = |key| -> Result<u16, Error> {
+        let number: i64 = match query.number(key)? {
+            Some(number) => number,
+            None => return Err(Error::bad_request("strconv.Atoi: parsing \"\": invalid syntax")),
+        };
+        u16::try_from(number)
+            .map_err(|_| Error::bad_request(format!("invalid terminal size: {key}={number}")))
+    };
+    Ok((side("h")?, side("w")?))
+}

@@ -66,9 +66,9 @@ pub(super) fn rules(source: &Source<'_>) -> Vec<LinuxDeviceCgroup> {
         rule(true, LinuxDeviceType::B, None, None, "m"),
     ];
     rules.extend(
-        ALLOWED.iter().map(|(major, minor, access)| {
-            rule(true, LinuxDeviceType::C, *major, *minor, access)
-        }),
+        ALLOWED
+            .iter()
+            .map(|(major, minor, access)| rule(true, LinuxDeviceType::C, *major, *minor, access)),
     );
     rules.extend(source.devices.iter().map(|device| {
         let kind = if device.block { LinuxDeviceType::B } else { LinuxDeviceType::C };

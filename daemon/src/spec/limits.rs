@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use api_spec::container::{HostConfig, Ulimit};
 use oci_spec::runtime::{
-    LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, PosixRlimit, PosixRlimitType,
+    LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, PosixRlimit, PosixRlimitBuilder,
+    PosixRlimitType,
 };
 
 use super::{Source, devices};
@@ -76,10 +77,11 @@ fn cpu(host_config: &HostConfig) -> Option<LinuxCpu> {
 pub(super) fn rlimits(ulimits: &[Ulimit]) -> Vec<PosixRlimit> {
     let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
     let limits = ulimits.iter().filter_map(|ulimit| {
-        let mut limit = PosixRlimit::default();
-        limit.set_typ(ulimit_type(&ulimit.name)?);
-        limit.set_hard(number(ulimit.hard)).set_soft(number(ulimit.soft));
-        Some(limit)
+        let limit = PosixRlimitBuilder::default()
+            .typ(ulimit_type(&ulimit.name)?)
+            .hard(number(ulimit.hard))
+            .soft(number(ulimit.soft));
+        limit.build().ok()
     });
     limits.collect()
 }
@@ -87,8 +89,22 @@ pub(super) fn rlimits(ulimits: &[Ulimit]) -> Vec<PosixRlimit> {
 /// The resource that a short name (`nofile`) means.
 pub(crate) fn ulimit_type(name: &str) -> Option<PosixRlimitType> {
     const NAMES: [&str; 16] = [
-        "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-        "rss", "rtprio", "rttime", "sigpending", "stack", "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+        "as",
     ];
     if !NAMES.contains(&name) {
         return None;

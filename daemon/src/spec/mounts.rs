@@ -94,9 +94,29 @@ fn clean(path: &str) -> String {
 /// Options of a `Tmpfs` value (`rw,noexec,size=64k`) as mount options, with Docker's defaults first.
 pub(crate) fn parse_tmpfs(options: &str) -> Result<Vec<String>, String> {
     const FLAGS: [&str; 23] = [
-        "rw", "ro", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync",
-        "remount", "mand", "nomand", "atime", "noatime", "diratime", "nodiratime", "bind", "rbind",
-        "relatime", "norelatime", "strictatime",
+        "rw",
+        "ro",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "exec",
+        "noexec",
+        "sync",
+        "async",
+        "dirsync",
+        "remount",
+        "mand",
+        "nomand",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "bind",
+        "rbind",
+        "relatime",
+        "norelatime",
+        "strictatime",
     ];
     const VALUES: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
     let mut list: Vec<String> = ["noexec", "nosuid", "nodev"].map(str::to_owned).to_vec();
@@ -187,9 +207,8 @@ fn asked(source: &Source<'_>) -> Vec<Mount> {
         ("/etc/hostname", &source.files.hostname),
         ("/etc/hosts", &source.files.hosts),
     ];
-    let files = files.into_iter().filter(|(target, path)| {
-        !path.as_os_str().is_empty() && !taken(target)
-    });
+    let files =
+        files.into_iter().filter(|(target, path)| !path.as_os_str().is_empty() && !taken(target));
     let files: Vec<Mount> = files
         .map(|(target, path)| {
             let mut options = ["rbind", "rprivate"].map(str::to_owned).to_vec();
@@ -242,7 +261,12 @@ fn defaults(source: &Source<'_>) -> Vec<Mount> {
     let ipc = mode(&host_config.ipc_mode);
     if ipc == Mode::Host {
         for path in ["/dev/mqueue", "/dev/shm"] {
-            mounts.push(mount(path, "bind", Path::new(path), text(&["rbind", nosuid, noexec, nodev])));
+            mounts.push(mount(
+                path,
+                "bind",
+                Path::new(path),
+                text(&["rbind", nosuid, noexec, nodev]),
+            ));
         }
     } else {
         mounts.push(new("/dev/mqueue", "mqueue", &private));

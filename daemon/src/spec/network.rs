@@ -130,6 +130,9 @@ mod tests {
         let address = "172.17.0.2".parse().ok();
         let gateway = "172.17.0.1".parse().ok();
         let text = etc_hosts(&host_config, "web", "x.org", address, gateway);
-        assert!(text.ends_with("10.1.1.1\ta\n172.17.0.1\th\n172.17.0.2\tweb.x.org web\n"), "{text}");
+        assert!(
+            text.ends_with("10.1.1.1\ta\n172.17.0.1\th\n172.17.0.2\tweb.x.org web\n"),
+            "{text}"
+        );
     }
 }

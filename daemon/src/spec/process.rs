@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use api_spec::container::ContainerConfig;
 use api_spec::exec::ExecConfig;
-use oci_spec::runtime::{Box as Size, Process};
+use oci_spec::runtime::{Box as Size, BoxBuilder, Process};
 use runtime::plan::Extras;
 
 use super::{Source, caps, limits};
@@ -51,10 +51,7 @@ pub(super) fn build(source: &Source<'_>) -> Process {
     let (config, host_config) = (source.config, source.host_config);
     let names = caps::capabilities(host_config, &source.host.bounding);
     let no_new_privileges = host_config.security_opt.iter().flatten().any(|option| {
-        matches!(
-            option.replace('=', ":").as_str(),
-            "no-new-privileges" | "no-new-privileges:true"
-        )
+        matches!(option.replace('=', ":").as_str(), "no-new-privileges" | "no-new-privileges:true")
     });
     let mut process = base(config.tty, &command_line(config), &config.working_dir);
     process
@@ -80,9 +77,7 @@ fn base(tty: bool, args: &[String], directory: &str) -> Process {
 
 fn size(tty: bool, console: Option<[u32; 2]>) -> Option<Size> {
     let [rows, columns] = console.filter(|size| tty && size.iter().all(|side| *side > 0))?;
-    let mut size = Size::default();
-    size.set_height(u64::from(rows)).set_width(u64::from(columns));
-    Some(size)
+    BoxBuilder::default().height(u64::from(rows)).width(u64::from(columns)).build().ok()
 }
 
 pub(super) fn extras(source: &Source<'_>) -> Extras {

@@ -1,11 +1,38 @@
-//! POST /containers/create
-//!
-//! Not written yet.
+//! POST /containers/create, since 1.0.
 
+use api_spec::container::CreateRequest;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 
+use crate::app::App;
 use crate::http::error::Error;
+use crate::http::extract::{Json, Query};
+use crate::http::reply;
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("POST /containers/create is not implemented yet"))
+pub(crate) async fn handle(
+    State(app): State<App>,
+    query: Query,
+    Json(body): Json<Value>,
+) -> Result<Response, Error> {
+    let body =
+        body.ok_or_else(|| Error::bad_request("invalid JSON: got EOF while reading request body"))?;
+    if is_empty(&body) {
+        return Err(Error::bad_request("config cannot be empty in order to create a container"));
+    }
+    let request = CreateRequest::from_value(body)
+        .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?;
+    let name = query.get("name").map(str::to_owned);
+    let platform = query.text("platform").to_owned();
+    let created = app.containers.create(request, name, platform).await?;
+    Ok(reply::json(StatusCode::CREATED, &created))
+}
+
+/// Whether a body says nothing about the container itself.
+fn is_empty(body: &Value) -> bool {
+    let beside = |key: &String| {
+        ["HostConfig", "NetworkingConfig"].iter().any(|name| name.eq_ignore_ascii_case(key))
+    };
+    body.is_null() || body.as_object().is_some_and(|members| members.keys().all(beside))
 }

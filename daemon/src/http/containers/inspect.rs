@@ -1,11 +1,20 @@
-//! GET /containers/{id}/json
-//!
-//! Not written yet.
+//! GET /containers/{id}/json, since 1.0.
 
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::app::App;
 use crate::http::error::Error;
+use crate::http::extract::{Name, Query};
+use crate::http::reply;
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("GET /containers/{id}/json is not implemented yet"))
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Name(name): Name,
+    query: Query,
+) -> Result<Response, Error> {
+    let handle = app.containers.resolve(&name)?;
+    let inspect = app.containers.inspect(&handle, query.flag("size"))?;
+    Ok(reply::json(StatusCode::OK, &inspect))
 }

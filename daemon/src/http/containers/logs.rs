@@ -1,11 +1,96 @@
-//! GET /containers/{id}/logs
-//!
-//! Not written yet.
+//! GET /containers/{id}/logs, since 1.11.
 
+use std::path::PathBuf;
+
+use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 
+use super::streams;
+use crate::app::App;
+use crate::containers::{Condition, Handle};
 use crate::http::error::Error;
+use crate::http::extract::{Api, Name, Query};
+use crate::http::reply::{self, Sender};
+use crate::logs::{Cursor, Options, Watch, parse_time};
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("GET /containers/{id}/logs is not implemented yet"))
+const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
+const RAW: &str = "application/vnd.docker.raw-stream";
+/// First API version with a media type of its own for multiplexed streams.
+const MULTIPLEXED_SINCE: u32 = 42;
+
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Name(name): Name,
+    query: Query,
+    api: Api,
+) -> Result<Response, Error> {
+    let wanted = streams(&query);
+    if !wanted.stdout && !wanted.stderr {
+        return Err(Error::bad_request("Bad parameters: you must choose at least one stream"));
+    }
+    let handle = app.containers.resolve(&name)?;
+    let framed = !handle.definition.config.tty;
+    let options = Options {
+        stdout: wanted.stdout,
+        stderr: wanted.stderr,
+        since: parse_time(query.text("since")).map_err(Error::bad_request)?,
+        until: parse_time(query.text("until")).map_err(Error::bad_request)?,
+        timestamps: query.flag("timestamps"),
+        // As dockerd: what is no number is all.
+        tail: query.text("tail").parse().ok(),
+        framed,
+    };
+    let Some(path) = app.containers.log_path(&handle)? else {
+        return Err(Error::not_implemented("configured logging driver does not support reading"));
+    };
+    let media_type = if framed && api.since(MULTIPLEXED_SINCE) { MULTIPLEXED } else { RAW };
+    let (sender, response) = reply::stream(media_type);
+    let follow = query.flag("follow");
+    tokio::spawn(async move {
+        if let Err(error) = send(&handle, path, options, follow, &sender).await {
+            tracing::warn!(container.id = handle.id(), %error, "the log can not be read");
+        }
+    });
+    Ok(response)
+}
+
+/// Sends what is there, then what comes, until the container has ended or the client has gone.
+async fn send(
+    handle: &Handle,
+    path: PathBuf,
+    options: Options,
+    follow: bool,
+    sender: &Sender,
+) -> std::io::Result<()> {
+    // The watch before the first read: nothing that is written in between is missed.
+    let watch = match path.parent() {
+        Some(directory) if follow => Some(Watch::new(directory)?),
+        _ => None,
+    };
+    let open = move || Cursor::open(&path, options);
+    let mut cursor = tokio::task::spawn_blocking(open).await??;
+    let mut ended = std::pin::pin!(handle.wait(Condition::NotRunning).done());
+    let mut last = !follow;
+    loop {
+        loop {
+            let read = move || cursor.read().map(|piece| (cursor, piece));
+            let (next, piece) = tokio::task::spawn_blocking(read).await??;
+            cursor = next;
+            if piece.is_empty() {
+                break;
+            }
+            if sender.send(Bytes::from(piece)).await.is_err() {
+                return Ok(());
+            }
+        }
+        let Some(watch) = watch.as_ref().filter(|_| !last && !cursor.is_past()) else {
+            return Ok(());
+        };
+        tokio::select! {
+            changed = watch.changed() => changed?,
+            _ = &mut ended => last = true,
+            () = sender.closed() => return Ok(()),
+        }
+    }
 }

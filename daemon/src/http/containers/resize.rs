@@ -1,11 +1,21 @@
-//! POST /containers/{id}/resize
-//!
-//! Not written yet.
+//! POST /containers/{id}/resize, since 1.0.
 
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::size;
+use crate::app::App;
 use crate::http::error::Error;
+use crate::http::extract::{Name, Query};
+use crate::http::reply;
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("POST /containers/{id}/resize is not implemented yet"))
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Name(name): Name,
+    query: Query,
+) -> Result<Response, Error> {
+    let (rows, columns) = size(&query)?;
+    app.containers.resolve(&name)?.resize(rows, columns).await?;
+    Ok(reply::empty(StatusCode::OK))
 }

@@ -1,11 +1,14 @@
-//! POST /containers/{id}/start
-//!
-//! Not written yet.
+//! POST /containers/{id}/start, since 1.0.
 
+use axum::extract::State;
 use axum::response::Response;
 
+use super::done;
+use crate::app::App;
 use crate::http::error::Error;
+use crate::http::extract::Name;
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("POST /containers/{id}/start is not implemented yet"))
+pub(crate) async fn handle(State(app): State<App>, Name(name): Name) -> Result<Response, Error> {
+    let handle = app.containers.resolve(&name)?;
+    Ok(done(handle.start().await?))
 }

@@ -1,11 +1,15 @@
-//! GET /exec/{id}/json
-//!
-//! Not written yet.
+//! GET /exec/{id}/json, since 1.16.
 
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::app::App;
 use crate::http::error::Error;
+use crate::http::extract::Name;
+use crate::http::reply;
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("GET /exec/{id}/json is not implemented yet"))
+pub(crate) async fn handle(State(app): State<App>, Name(id): Name) -> Result<Response, Error> {
+    let exec = app.containers.exec(&id)?;
+    Ok(reply::json(StatusCode::OK, &exec.inspect()))
 }

@@ -1,11 +1,66 @@
-//! POST /exec/{id}/start
-//!
-//! Not written yet.
+//! POST /exec/{id}/start, since 1.15.
 
+use api_spec::exec::ExecStart as Body;
+use api_spec::{gojson, stdcopy};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 
+use crate::app::App;
+use crate::containers::ExecStart;
 use crate::http::error::Error;
+use crate::http::extract::{Json, Name};
+use crate::http::hijack::{Hijack, Stream};
+use crate::http::reply;
+use crate::streams::{End, Keys, join};
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("POST /exec/{id}/start is not implemented yet"))
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Name(id): Name,
+    hijack: Hijack,
+    Json(body): Json<Value>,
+) -> Result<Response, Error> {
+    let exec = app.containers.exec(&id)?;
+    let body: Body = match body {
+        Some(body) => gojson::from_value(body)
+            .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?,
+        None => Body::default(),
+    };
+    let how = ExecStart { detach: body.detach, console_size: body.console_size };
+    if body.detach {
+        app.containers.start_exec(&exec, how).await?;
+        return Ok(reply::empty(StatusCode::OK));
+    }
+    exec.check_startable()?;
+    let tty = exec.config.tty;
+    let keys = Keys::parse(&exec.config.detach_keys).map_err(Error::bad_request)?;
+    Ok(hijack.accept(!tty, move |mut client| async move {
+        let monitor = match app.containers.start_exec(&exec, how).await {
+            Ok(monitor) => monitor,
+            Err(error) => return fail(&mut client, &error.to_string(), tty).await,
+        };
+        let Some(monitor) = monitor else { return };
+        let stdin = exec.config.attach_stdin;
+        let keys = (tty && stdin).then_some(keys);
+        if join(client, monitor, stdin, keys).await == End::Detached {
+            let id = [("execID", exec.id.clone())];
+            app.containers.tell(&exec.container, "exec_detach", &id);
+        }
+    }))
+}
+
+/// The head has gone out: the reason goes where the output would have gone.
+async fn fail(client: &mut Stream, why: &str, tty: bool) {
+    let text = format!("{why}\r\n");
+    let mut bytes = Vec::new();
+    if !tty {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&stdcopy::header(stdcopy::Stream::Stdout, length));
+    }
+    bytes.extend_from_slice(text.as_bytes());
+    // Errors only say that the client has gone.
+    let _ = client.write_all(&bytes).await;
+    let _ = client.shutdown().await;
 }

@@ -1,0 +1,285 @@
+//! The one task that writes a container's state. It takes requests from its queue one at a time, hears its monitor,
+//! and watches one deadline; nothing in it waits for the container, so every request gets its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::monitor::protocol::State as MonitorState;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::Service;
+use super::error::Error;
+use super::handle::{Attached, Command, Handle, Outcome, QUEUE, Reply, Snapshot, Streams};
+use super::monitor::{Control, RunDir};
+use super::record::{Definition, Progress, Writer};
+use super::state::{Admission, Request, Running, State};
+use crate::events::{Event, Kind};
+
+/// Clients that may wait for one container's start with an attach.
+const MAX_WAITING_ATTACHES: usize = 64;
+/// Requests put off while a start is under way.
+const MAX_DEFERRED: usize = QUEUE;
+/// The monitor's name in the run directory.
+pub(super) const MONITOR: &str = "monitor";
+
+/// A client that attached before the start.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) streams: Streams,
+    pub(super) stream: oneshot::Sender<tokio::net::UnixStream>,
+}
+
+/// A stop under way.
+#[derive(Debug, Default)]
+pub(super) struct Stopping {
+    /// When SIGKILL follows; `None`: never, or it was sent.
+    pub(super) kill_at: Option<Instant>,
+    pub(super) replies: Vec<Reply>,
+}
+
+/// A container's actor. Its verbs are in the files beside this one.
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) service: Arc<Service>,
+    pub(super) definition: Arc<Definition>,
+    pub(super) writer: Arc<Writer>,
+    pub(super) name: String,
+    pub(super) progress: Progress,
+    pub(super) exits: u64,
+    pub(super) run_dir: RunDir,
+    pub(super) control: Option<Control>,
+    /// Who asked for the start that is under way.
+    pub(super) starting: Vec<Reply>,
+    pub(super) stopping: Stopping,
+    /// Who asked for the removal that waits for the end.
+    pub(super) removing: Vec<Reply>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) deferred: Vec<Command>,
+    pub(super) restart_at: Option<Instant>,
+    pub(super) restart_pause: Option<Duration>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// What an actor is made from.
+#[derive(Debug)]
+pub(super) struct Seed {
+    pub(super) definition: Arc<Definition>,
+    pub(super) writer: Writer,
+    pub(super) name: String,
+    pub(super) progress: Progress,
+    pub(super) control: Option<Control>,
+}
+
+impl Actor {
+    /// An actor that does not run yet, and the handle to it.
+    pub(super) fn new(service: &Arc<Service>, seed: Seed) -> (Self, Handle) {
+        let Seed { definition, writer, name, progress, control } = seed;
+        let first = Snapshot { name: name.clone(), progress: progress.clone(), exits: 0 };
+        let (snapshot, seen) = watch::channel(Arc::new(first));
+        let (sender, commands) = mpsc::channel(QUEUE);
+        let handle =
+            Handle { definition: Arc::clone(&definition), commands: sender, snapshot: seen };
+        let actor = Self {
+            run_dir: RunDir::new(&service.run_root, &definition.id),
+            service: Arc::clone(service),
+            writer: Arc::new(writer),
+            definition,
+            name,
+            progress,
+            exits: 0,
+            control,
+            starting: Vec::new(),
+            stopping: Stopping::default(),
+            removing: Vec::new(),
+            waiting: Vec::new(),
+            deferred: Vec::new(),
+            restart_at: None,
+            restart_pause: None,
+            snapshot,
+            commands,
+        };
+        (actor, handle)
+    }
+
+    /// Runs until the container is removed or the daemon ends.
+    pub(super) async fn run(mut self) {
+        while !matches!(self.progress.state, State::Removed(_)) {
+            let deadline = self.stopping.kill_at.or(self.restart_at);
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command).await,
+                    None => return,
+                },
+                said = hear(&mut self.control) => self.heard(said).await,
+                () = until(deadline) => self.deadline_passed().await,
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) {
+        let under_way = self.progress.state == State::Starting;
+        if under_way && !matches!(command, Command::Start(_) | Command::Attach { .. }) {
+            if self.deferred.len() < MAX_DEFERRED {
+                self.deferred.push(command);
+            }
+            return;
+        }
+        match command {
+            Command::Start(reply) => match self.admit(Request::Start) {
+                Ok(Admission::NotModified) => _ = reply.send(Ok(Outcome::NotModified)),
+                Ok(Admission::Join) => self.starting.push(reply),
+                Ok(_) => {
+                    self.starting.push(reply);
+                    self.progress.restart_count = 0;
+                    self.start().await;
+                }
+                Err(error) => _ = reply.send(Err(error)),
+            },
+            Command::Stop { signal, timeout, reply } => match self.admit(Request::Stop) {
+                Ok(Admission::NotModified) => _ = reply.send(Ok(Outcome::NotModified)),
+                Ok(_) => self.stop(signal, timeout, reply),
+                Err(error) => _ = reply.send(Err(error)),
+            },
+            Command::Kill { signal, reply } => match self.admit(Request::Kill) {
+                Ok(_) => self.kill(signal, reply),
+                Err(error) => _ = reply.send(Err(error)),
+            },
+            Command::Remove { force, reply } => match self.admit(Request::Remove { force }) {
+                Ok(_) => self.remove(reply).await,
+                Err(error) => _ = reply.send(Err(error)),
+            },
+            Command::Attach { streams, reply } => _ = reply.send(self.attach(streams)),
+            Command::Resize { rows, columns, reply } => {
+                let resized = self.resize(rows, columns).await;
+                _ = reply.send(resized.map(|()| Outcome::Done));
+            }
+        }
+    }
+
+    fn admit(&self, request: Request) -> Result<Admission, Error> {
+        match self.progress.state.admit(request) {
+            Admission::Refuse(refusal) => Err(refusal.error(&self.definition.id, &self.name)),
+            admission => Ok(admission),
+        }
+    }
+
+    async fn heard(&mut self, said: Option<MonitorState>) {
+        match said {
+            Some(MonitorState::Running { pid, start_ticks, started_at }) => {
+                self.runs(Running { pid, start_ticks, started_at }).await;
+            }
+            Some(MonitorState::Failed { error }) => {
+                self.start_failed(&error, Error::Start(error.clone())).await;
+            }
+            Some(MonitorState::Exited { exit }) => self.ended(&exit).await,
+            Some(MonitorState::Starting) => {}
+            Some(MonitorState::Unsupported { version }) => {
+                tracing::error!(container.id = self.definition.id, version, "unknown monitor");
+            }
+            None => {
+                self.control = None;
+                self.monitor_gone().await;
+            }
+        }
+    }
+
+    async fn deadline_passed(&mut self) {
+        if self.stopping.kill_at.take().is_some() {
+            self.kill_now();
+        } else if self.restart_at.take().is_some() {
+            self.progress.restart_count += 1;
+            self.start().await;
+        }
+    }
+
+    fn attach(&mut self, streams: Streams) -> Result<Attached, Error> {
+        if matches!(self.progress.state, State::Running(_) | State::Starting) {
+            return self.connect(streams).map(Attached::Now);
+        }
+        if self.waiting.len() >= MAX_WAITING_ATTACHES {
+            return Err(Error::Conflict(format!(
+                "{MAX_WAITING_ATTACHES} clients wait for container {} already",
+                self.definition.id
+            )));
+        }
+        let (stream, receiver) = oneshot::channel();
+        self.waiting.retain(|waiting| !waiting.stream.is_closed());
+        self.waiting.push(Waiting { streams, stream });
+        Ok(Attached::Later(receiver))
+    }
+
+    fn connect(&self, streams: Streams) -> Result<tokio::net::UnixStream, Error> {
+        let stream = self.run_dir.connect(MONITOR, streams.into()).map_err(Error::internal)?;
+        tokio::net::UnixStream::from_std(stream).map_err(Error::internal)
+    }
+
+    async fn resize(&mut self, rows: u16, columns: u16) -> Result<(), Error> {
+        self.admit(Request::Resize)?;
+        match &mut self.control {
+            Some(control) => control.resize(rows, columns).await.map_err(Error::internal),
+            None => Err(Error::not_running(&self.definition.id)),
+        }
+    }
+
+    /// Takes up what was put off while the start was under way.
+    pub(super) async fn take_up_deferred(&mut self) {
+        for command in std::mem::take(&mut self.deferred) {
+            if !matches!(self.progress.state, State::Removed(_)) {
+                Box::pin(self.command(command)).await;
+            }
+        }
+    }
+
+    /// Lets everybody see the state as it is now.
+    pub(super) fn publish(&self) {
+        self.snapshot.send_replace(Arc::new(Snapshot {
+            name: self.name.clone(),
+            progress: self.progress.clone(),
+            exits: self.exits,
+        }));
+    }
+
+    /// Stores the state as it is now. A failure is told and survived: the record is one state behind, which the
+    /// next boot makes good from the monitor or its exit record.
+    pub(super) fn persist(&self) {
+        if let Err(error) = self.writer.update(&self.progress) {
+            tracing::error!(container.id = self.definition.id, %error, "state not stored");
+        }
+    }
+
+    /// Tells everybody who listens for events.
+    pub(super) fn tell(&self, action: &str, attributes: &[(&str, String)]) {
+        self.service.events.publish(event(&self.definition, &self.name, action, attributes));
+    }
+}
+
+/// An event of a container, with the attributes that every one has.
+pub(super) fn event(
+    definition: &Definition,
+    name: &str,
+    action: &str,
+    attributes: &[(&str, String)],
+) -> Event {
+    let labels = definition.config.labels.iter().flatten();
+    Event::new(Kind::Container, action, definition.id.as_str())
+        .with("image", definition.config.image.as_str())
+        .with("name", name)
+        .with_all(attributes.iter().map(|(key, value)| (*key, value.clone())))
+        .with_all(labels.map(|(key, value)| (key.clone(), value.clone())))
+}
+
+async fn hear(control: &mut Option<Control>) -> Option<MonitorState> {
+    match control {
+        Some(control) => control.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

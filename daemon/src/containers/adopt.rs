@@ -1,0 +1,105 @@
+//! Coming up: every stored container gets its actor again. Those that run are found by their monitor's socket; the
+//! ends that happened without a daemon are read from the exit records.
+
+use std::fs;
+use std::sync::Arc;
+
+use runtime::monitor::protocol::Role;
+
+use super::Service;
+use super::actor::{Actor, MONITOR, Seed};
+use super::error::Error;
+use super::monitor::{Control, RunDir};
+use super::record::{self, Stored, Writer};
+use super::restart;
+use super::state::State;
+
+impl Service {
+    pub(super) fn adopt(self: &Arc<Self>) -> Result<(), Error> {
+        fs::create_dir_all(&self.run_root).map_err(Error::internal)?;
+        let stored = record::load(&self.store.records()).map_err(Error::internal)?;
+        let ids: Vec<String> = stored.iter().map(|stored| stored.definition.id.clone()).collect();
+        // First all handles, then the actors: one that is started at once may look for another.
+        let mut actors = Vec::with_capacity(stored.len());
+        for stored in stored {
+            actors.push(self.adopt_one(stored)?);
+        }
+        for (actor, first) in actors {
+            tokio::spawn(actor.adopted(first));
+        }
+        self.sweep_run_root(&ids);
+        Ok(())
+    }
+
+    fn adopt_one(self: &Arc<Self>, stored: Stored) -> Result<(Actor, First), Error> {
+        let Stored { definition, name, progress } = stored;
+        let run_dir = RunDir::new(&self.run_root, &definition.id);
+        if let Some(lease) = &progress.lease {
+            self.networks.adopt(lease);
+        }
+        let was_up = matches!(progress.state, State::Running(_) | State::Starting);
+        let control = match was_up {
+            true => run_dir.connect(MONITOR, Role::Control).ok(),
+            false => None,
+        };
+        let policy = &definition.host_config.restart_policy;
+        let by_policy = restart::applies_at_boot(policy, progress.stopped_by_client);
+        let first = match &progress.state {
+            State::Running(_) | State::Starting if control.is_some() => First::GoOn,
+            State::Running(_) | State::Starting => First::FindEnd,
+            State::Removing(_) => First::Remove,
+            State::Restarting(_) => First::Start,
+            State::Exited(_) if definition.host_config.auto_remove => First::Remove,
+            State::Exited(_) if by_policy => First::Start,
+            _ => First::Nothing,
+        };
+        let definition = Arc::new(definition);
+        let seed = Seed {
+            writer: Writer::new(self.store.records(), &definition).map_err(Error::internal)?,
+            control: control.map(Control::new).transpose().map_err(Error::internal)?,
+            definition,
+            name: name.clone(),
+            progress,
+        };
+        let (actor, handle) = Actor::new(self, seed);
+        self.registry().insert(handle, &name);
+        Ok((actor, first))
+    }
+
+    /// Removes run directories that no container has.
+    fn sweep_run_root(&self, ids: &[String]) {
+        let Ok(entries) = fs::read_dir(&self.run_root) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !ids.contains(&name) {
+                RunDir::new(&self.run_root, &name).remove();
+            }
+        }
+    }
+}
+
+/// What an adopted container needs first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// Its monitor tells how it is.
+    GoOn,
+    /// It ran, and its monitor is gone.
+    FindEnd,
+    /// Its removal was under way, or is due.
+    Remove,
+    /// Its restart policy wants it up.
+    Start,
+    Nothing,
+}
+
+impl Actor {
+    async fn adopted(mut self, first: First) {
+        match first {
+            First::GoOn | First::Nothing => {}
+            First::FindEnd => self.monitor_gone().await,
+            First::Remove => self.remove_now().await,
+            First::Start => self.start().await,
+        }
+        self.run().await;
+    }
+}

@@ -1,0 +1,152 @@
+//! Creating a container: check what is asked, merge it with the image, store it, make its writable side. Nothing runs.
+
+mod defaults;
+mod merge;
+mod supported;
+
+use std::sync::Arc;
+
+use api_spec::container::{CreateRequest, CreateResponse};
+use store::image::ResolveError;
+use store::{Image, RecordError};
+
+use super::actor::{Actor, Seed, event};
+use super::error::Error;
+use super::record::{Definition, Progress, Writer};
+use super::{Service, names, validate};
+use crate::spec;
+
+/// Names that are tried for a container that comes without.
+const NAME_TRIES: usize = 20;
+
+impl Service {
+    /// Creates a container. `platform` is `os/architecture[/variant]`, or empty for the host's.
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        request: CreateRequest,
+        name: Option<String>,
+        platform: String,
+    ) -> Result<CreateResponse, Error> {
+        let service = Arc::clone(self);
+        let work = move || service.create_blocking(request, name.as_deref(), &platform);
+        let (actor, created) =
+            tokio::task::spawn_blocking(work).await.map_err(Error::internal)??;
+        tokio::spawn(actor.run());
+        Ok(created)
+    }
+
+    fn create_blocking(
+        self: &Arc<Self>,
+        mut request: CreateRequest,
+        name: Option<&str>,
+        platform: &str,
+    ) -> Result<(Actor, CreateResponse), Error> {
+        let name =
+            name.map(|name| name.strip_prefix('/').unwrap_or(name)).filter(|name| !name.is_empty());
+        if let Some(name) = name
+            && !names::is_valid(name)
+        {
+            return Err(Error::Invalid(format!(
+                "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            )));
+        }
+        let mut warnings = Vec::new();
+        let image = self.image(&request.config.image, platform, &mut warnings)?;
+        if let Some(image) = &image {
+            merge::image(&mut request.config, image, &mut warnings)?;
+        }
+        if spec::command_line(&request.config).is_empty() {
+            return Err(Error::Invalid("no command specified".to_owned()));
+        }
+        let Some(image) = image else {
+            return Err(Error::NoImage(request.config.image));
+        };
+        validate::config(&request.config)?;
+        validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
+        validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
+        supported::check(&request)?;
+        let id = names::new_id();
+        defaults::fill(&mut request, &id, &self.facts, |name| {
+            self.resolve(name).ok().map(|peer| peer.definition.config.hostname.clone())
+        });
+        let CreateRequest { config, host_config, .. } = request;
+        let definition = Definition {
+            id: id.clone(),
+            created: jiff::Timestamp::now().to_string(),
+            image_id: image.id.to_string(),
+            volumes: config.volumes.iter().flatten().map(|(path, _)| path.clone()).collect(),
+            config,
+            host_config,
+        };
+        let actor = self.store_new(Arc::new(definition), name, &image)?;
+        Ok((actor, CreateResponse { id, warnings }))
+    }
+
+    fn image(
+        &self,
+        name: &str,
+        platform: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Arc<Image>>, Error> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let image = self.store.images().resolve(name).map_err(|error| match error {
+            ResolveError::NotFound(_) => Error::NoImage(familiar(name)),
+            ResolveError::Ambiguous(_) | ResolveError::Invalid { .. } => {
+                Error::Invalid(error.to_string())
+            }
+            ResolveError::Image(error) => Error::internal(error),
+        })?;
+        merge::platform(&image, name, platform, warnings)?;
+        Ok(Some(image))
+    }
+
+    /// The record takes the name; the snapshot follows. If that fails, the record goes again.
+    fn store_new(
+        self: &Arc<Self>,
+        definition: Arc<Definition>,
+        name: Option<&str>,
+        image: &Image,
+    ) -> Result<Actor, Error> {
+        let writer = Writer::new(self.store.records(), &definition).map_err(Error::internal)?;
+        let name = insert(&writer, name)?;
+        if let Err(error) = self.store.snapshots().prepare(&definition.id, image) {
+            writer.delete().map_err(Error::internal)?;
+            return Err(Error::internal(error));
+        }
+        let seed = Seed {
+            definition: Arc::clone(&definition),
+            writer,
+            name: name.clone(),
+            progress: Progress::default(),
+            control: None,
+        };
+        let (actor, handle) = Actor::new(self, seed);
+        self.registry().insert(handle, &name);
+        self.events.publish(event(&definition, &name, "create", &[]));
+        Ok(actor)
+    }
+}
+
+fn insert(writer: &Writer, name: Option<&str>) -> Result<String, Error> {
+    for attempt in 0..NAME_TRIES {
+        let tried = name.map_or_else(|| names::generate(attempt), str::to_owned);
+        match writer.insert(&tried) {
+            Ok(()) => return Ok(tried),
+            Err(RecordError::NameTaken { name: taken, holder, .. }) => {
+                if name.is_some() {
+                    return Err(Error::NameTaken { name: taken, holder });
+                }
+            }
+            Err(error) => return Err(Error::internal(error)),
+        }
+    }
+    Err(Error::Internal(format!("no free name after {NAME_TRIES} tries")))
+}
+
+/// `busybox` → `busybox:latest`, as Docker names an image that it does not have.
+fn familiar(name: &str) -> String {
+    let reference = store::Reference::parse_normalized(name);
+    reference.map_or_else(|_| name.to_owned(), |reference| reference.familiar())
+}

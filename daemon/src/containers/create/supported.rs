@@ -1,0 +1,234 @@
+//! What Docker has and this daemon does not have yet. Whatever asks for one of these is refused with the field's
+//! name: nothing that a client asks for is dropped unseen.
+
+use api_spec::container::{CreateRequest, HostConfig, Mount};
+
+use crate::containers::error::Error;
+use crate::spec::{Mode, mode};
+
+/// A field, whether a request asks for it, and what it would be.
+type Row = (&'static str, fn(&CreateRequest) -> bool, &'static str);
+
+fn some<T>(list: Option<&Vec<T>>) -> bool {
+    list.is_some_and(|list| !list.is_empty())
+}
+
+fn mounts(request: &CreateRequest, kind: &str) -> bool {
+    let of_kind = |mount: &Mount| mount.r#type == kind;
+    request.host_config.mounts.iter().flatten().any(of_kind)
+}
+
+fn endpoint(
+    request: &CreateRequest,
+    asks: fn(&api_spec::network::EndpointSettings) -> bool,
+) -> bool {
+    let endpoints = request.networking_config.endpoints_config.as_ref();
+    endpoints.is_some_and(|endpoints| endpoints.values().any(asks))
+}
+
+fn throttled(host_config: &HostConfig) -> bool {
+    some(host_config.blkio_device_read_bps.as_ref())
+        || some(host_config.blkio_device_write_bps.as_ref())
+        || some(host_config.blkio_device_read_iops.as_ref())
+        || some(host_config.blkio_device_write_iops.as_ref())
+}
+
+fn is_standard_network(name: &str) -> bool {
+    matches!(name, "" | "default" | "bridge" | "none" | "host")
+        || matches!(mode(name), Mode::Container(_))
+}
+
+const LATER: [Row; 31] = [
+    (
+        "HostConfig.PortBindings",
+        |request| {
+            (request.host_config.port_bindings.iter().flatten()).any(|(_, to)| some(to.as_ref()))
+        },
+        "ports can not be published yet",
+    ),
+    (
+        "HostConfig.PublishAllPorts",
+        |request| request.host_config.publish_all_ports,
+        "ports can not be published yet",
+    ),
+    (
+        "HostConfig.NetworkMode",
+        |request| !is_standard_network(&request.host_config.network_mode),
+        "there are no user-defined networks yet",
+    ),
+    (
+        "NetworkingConfig.EndpointsConfig",
+        |request| {
+            let endpoints = request.networking_config.endpoints_config.iter().flatten();
+            endpoints.into_iter().any(|(name, _)| !is_standard_network(name))
+        },
+        "there are no user-defined networks yet",
+    ),
+    (
+        "NetworkingConfig.EndpointsConfig.MacAddress",
+        |request| endpoint(request, |endpoint| !endpoint.mac_address.is_empty()),
+        "addresses can not be chosen yet",
+    ),
+    (
+        "NetworkingConfig.EndpointsConfig.DriverOpts",
+        |request| {
+            endpoint(request, |endpoint| {
+                endpoint.driver_opts.as_ref().is_some_and(|options| !options.is_empty())
+            })
+        },
+        "the default bridge has no options",
+    ),
+    (
+        "MacAddress",
+        |request| !request.config.mac_address.is_empty(),
+        "addresses can not be chosen yet",
+    ),
+    (
+        "HostConfig.Links",
+        |request| some(request.host_config.links.as_ref()),
+        "links are not there yet",
+    ),
+    (
+        "HostConfig.VolumesFrom",
+        |request| some(request.host_config.volumes_from.as_ref()),
+        "there are no volumes yet",
+    ),
+    (
+        "HostConfig.VolumeDriver",
+        |request| !matches!(request.host_config.volume_driver.as_str(), "" | "local"),
+        "there are no volume drivers",
+    ),
+    (
+        "HostConfig.Binds",
+        |request| (request.host_config.binds.iter().flatten()).any(|bind| !bind.starts_with('/')),
+        "there are no named volumes yet; bind a path of the host",
+    ),
+    (
+        "Volumes",
+        |request| request.config.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()),
+        "there are no anonymous volumes yet (the client or the image asks for one); bind a path of the host",
+    ),
+    ("HostConfig.Mounts", |request| mounts(request, "volume"), "there are no volumes yet"),
+    ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
+    ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
+    ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
+    (
+        "Healthcheck",
+        |request| request.config.healthcheck.as_ref().is_some_and(|check| !check.is_off()),
+        "health checks are not run yet",
+    ),
+    (
+        "HostConfig.BlkioWeight",
+        |request| {
+            let host_config = &request.host_config;
+            host_config.blkio_weight != 0 || some(host_config.blkio_weight_device.as_ref())
+        },
+        "block I/O can not be weighted yet",
+    ),
+    (
+        "HostConfig.BlkioDeviceReadBps and its like",
+        |request| throttled(&request.host_config),
+        "block I/O can not be limited yet",
+    ),
+    (
+        "HostConfig.CpuRealtimePeriod",
+        |request| {
+            request.host_config.cpu_realtime_period != 0
+                || request.host_config.cpu_realtime_runtime != 0
+        },
+        "real-time CPU shares are not there yet",
+    ),
+    (
+        "HostConfig.DeviceCgroupRules",
+        |request| some(request.host_config.device_cgroup_rules.as_ref()),
+        "device rules are not there yet",
+    ),
+    (
+        "HostConfig.DeviceRequests",
+        |request| some(request.host_config.device_requests.as_ref()),
+        "there are no device drivers",
+    ),
+    (
+        "HostConfig.KernelMemory",
+        |request| {
+            request.host_config.kernel_memory != 0 || request.host_config.kernel_memory_tcp != 0
+        },
+        "kernels no longer have this limit",
+    ),
+    (
+        "HostConfig.StorageOpt",
+        |request| {
+            request.host_config.storage_opt.as_ref().is_some_and(|options| !options.is_empty())
+        },
+        "the writable layer can not be limited yet",
+    ),
+    (
+        "HostConfig.UsernsMode",
+        |request| !matches!(request.host_config.userns_mode.as_str(), "" | "host"),
+        "there are no user namespaces yet",
+    ),
+    ("HostConfig.Cgroup", |request| !request.host_config.cgroup.is_empty(), "use CgroupParent"),
+    (
+        "HostConfig.IpcMode",
+        |request| matches!(mode(&request.host_config.ipc_mode), Mode::Container(_)),
+        "/dev/shm can not be shared with another container yet",
+    ),
+    ("HostConfig.CpuCount", |request| request.host_config.cpu_count != 0, "this is for Windows"),
+    (
+        "HostConfig.CpuPercent",
+        |request| request.host_config.cpu_percent != 0,
+        "this is for Windows",
+    ),
+    (
+        "HostConfig.IOMaximumIOps",
+        |request| request.host_config.io_maximum_iops != 0,
+        "this is for Windows",
+    ),
+    (
+        "HostConfig.IOMaximumBandwidth",
+        |request| request.host_config.io_maximum_bandwidth != 0,
+        "this is for Windows",
+    ),
+];
+
+/// Refuses the first thing that is asked for and not there.
+pub(super) fn check(request: &CreateRequest) -> Result<(), Error> {
+    match LATER.iter().find(|(_, asks, _)| asks(request)) {
+        Some((field, _, what)) => Err(Error::Unsupported { field, what: (*what).to_owned() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &str) -> Option<String> {
+        let request = CreateRequest::from_slice(body.as_bytes()).unwrap();
+        check(&request).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_docker_run_sends_is_supported() {
+        let body = r#"{"Volumes":{},"HostConfig":{"Binds":["/a:/b"],"PortBindings":{},"NetworkMode":"default",
+            "BlkioDeviceReadBps":[],"Links":null,"MemorySwappiness":-1,"UsernsMode":"host"},
+            "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":"","DriverOpts":null}}}}"#;
+        assert_eq!(refused(body), None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_by_name() {
+        for (body, field) in [
+            (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}}"#, "PortBindings"),
+            (r#"{"HostConfig":{"Binds":["vol:/b"]}}"#, "Binds"),
+            (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "NetworkMode"),
+            (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
+            (r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "Healthcheck"),
+            (r#"{"Volumes":{"/data":{}}}"#, "Volumes"),
+            (r#"{"HostConfig":{"UsernsMode":"private"}}"#, "UsernsMode"),
+        ] {
+            let text = refused(body).unwrap_or_default();
+            assert!(text.contains(field), "{body}: {text}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The end of a container: told by its monitor, or found out when the monitor is gone.
+
+use runtime::monitor::protocol::ExitRecord;
+use tokio::time::Instant;
+
+use super::actor::{Actor, MONITOR};
+use super::error::Error;
+use super::handle::Outcome;
+use super::restart;
+use super::signals::{self, SIGKILL};
+use super::state::{Exit, State};
+
+/// The exit code of a container whose end nobody saw.
+const UNSEEN_EXIT_CODE: i32 = 255;
+
+impl From<&ExitRecord> for Exit {
+    fn from(record: &ExitRecord) -> Self {
+        Self {
+            exit_code: record.exit_code,
+            oom_killed: record.oom_killed,
+            error: String::new(),
+            started_at: Some(record.started_at.clone()),
+            finished_at: Some(record.finished_at.clone()),
+        }
+    }
+}
+
+impl Actor {
+    /// The program has ended.
+    pub(super) async fn ended(&mut self, record: &ExitRecord) {
+        if !matches!(self.progress.state, State::Running(_) | State::Starting) {
+            return;
+        }
+        // So short a life that its beginning was not heard of.
+        for reply in self.starting.drain(..) {
+            _ = reply.send(Ok(Outcome::Done));
+        }
+        if record.oom_killed {
+            self.tell("oom", &[]);
+        }
+        self.finish(Exit::from(record)).await;
+    }
+
+    /// The monitor has gone. Fine if it had told the end; else the end has to be found out.
+    pub(super) async fn monitor_gone(&mut self) {
+        if !matches!(self.progress.state, State::Running(_) | State::Starting) {
+            return;
+        }
+        if let Some(record) = self.run_dir.read_record(MONITOR) {
+            return self.ended(&record).await;
+        }
+        tracing::error!(container.id = self.definition.id, "the container's monitor has gone");
+        let running = self.progress.state.running();
+        let killed = running.is_some_and(|running| signals::send(running, SIGKILL));
+        let exit = Exit {
+            exit_code: if killed { 128 + SIGKILL } else { UNSEEN_EXIT_CODE },
+            error: "the container's monitor has gone".to_owned(),
+            started_at: running.map(|running| running.started_at.clone()),
+            finished_at: Some(jiff::Timestamp::now().to_string()),
+            ..Exit::default()
+        };
+        for reply in self.starting.drain(..) {
+            _ = reply.send(Err(Error::Internal(exit.error.clone())));
+        }
+        self.finish(exit).await;
+    }
+
+    /// Everything that follows an end: waiters, restart, removal, network.
+    pub(super) async fn finish(&mut self, exit: Exit) {
+        let lease = self.progress.lease.take();
+        self.exits += 1;
+        self.progress.last_exit = Some(exit.clone());
+        let remove = !self.removing.is_empty() || self.definition.host_config.auto_remove;
+        let policy = &self.definition.host_config.restart_policy;
+        let again = !remove
+            && !self.progress.stopped_by_client
+            && restart::applies(policy, exit.exit_code, self.progress.restart_count);
+        if again {
+            let pause = restart::next_pause(self.restart_pause.filter(|_| !was_steady(&exit)));
+            self.restart_pause = Some(pause);
+            self.restart_at = Some(Instant::now() + pause);
+            self.progress.state = State::Restarting(exit.clone());
+        } else {
+            self.progress.state = State::Exited(exit.clone());
+        }
+        self.publish();
+        self.tell(
+            "die",
+            &[
+                ("exitCode", exit.exit_code.to_string()),
+                ("execDuration", duration_seconds(&exit).to_string()),
+            ],
+        );
+        let stopped = std::mem::take(&mut self.stopping).replies;
+        if !stopped.is_empty() {
+            self.tell("stop", &[]);
+        }
+        for reply in stopped {
+            _ = reply.send(Ok(Outcome::Done));
+        }
+        if let Some(lease) = lease {
+            let service = self.service.clone();
+            tokio::task::spawn_blocking(move || service.networks.release(&lease));
+        }
+        if remove {
+            self.remove_now().await;
+        } else {
+            self.persist();
+        }
+        self.take_up_deferred().await;
+    }
+}
+
+fn duration_seconds(exit: &Exit) -> i64 {
+    let time = |text: &Option<String>| text.as_ref()?.parse::<jiff::Timestamp>().ok();
+    match (time(&exit.started_at), time(&exit.finished_at)) {
+        (Some(start), Some(end)) => end.as_second() - start.as_second(),
+        _ => 0,
+    }
+}
+
+fn was_steady(exit: &Exit) -> bool {
+    u64::try_from(duration_seconds(exit)).is_ok_and(|length| length >= restart::STEADY.as_secs())
+}

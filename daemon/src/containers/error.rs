@@ -1,0 +1,71 @@
+//! Why the container service says no. The texts are Docker's: clients match on them.
+
+use runtime::{StepError, StepErrorKind};
+
+/// An answer that is an error; the HTTP room gives each kind its status.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Error {
+    /// 404.
+    #[error("No such container: {0}")]
+    NoContainer(String),
+    /// 404.
+    #[error("No such image: {0}")]
+    NoImage(String),
+    /// 404.
+    #[error("No such exec instance: {0}")]
+    NoExec(String),
+    /// 400: the request cannot be right.
+    #[error("{0}")]
+    Invalid(String),
+    /// 409: the container's state forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    /// 409: see the text.
+    #[error(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove \
+         (or rename) that container to be able to reuse that name."
+    )]
+    NameTaken { name: String, holder: String },
+    /// 501: Docker has it, this daemon does not have it yet.
+    #[error("{field} is not supported: {what}")]
+    Unsupported { field: &'static str, what: String },
+    /// 400 for a command that can not be run, else 500.
+    #[error("failed to create task for container: {}", describe(.0, "unable to start container process"))]
+    Start(StepError),
+    /// As `Start`, for an exec.
+    #[error("exec failed: {}", describe(.0, "unable to start container process"))]
+    ExecStart(StepError),
+    /// 500.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub(crate) fn not_running(id: &str) -> Self {
+        Self::Conflict(format!("container {id} is not running"))
+    }
+
+    /// 500 with the text of an error of another room.
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Docker's texts where its clients look for them, else the failed step as it is.
+fn describe(error: &StepError, doing: &str) -> String {
+    match error.kind {
+        StepErrorKind::ExecNotFound
+        | StepErrorKind::ExecNotExecutable
+        | StepErrorKind::ExecIsDirectory => format!("{doing}: {}", error.call),
+        _ => format!("{doing}: {error}"),
+    }
+}
+
+/// The exit code that a failed start leaves: 127 not found, 126 not executable, 128 for the rest.
+pub(crate) fn exit_code(error: &StepError) -> i32 {
+    match error.kind {
+        StepErrorKind::ExecNotFound => 127,
+        StepErrorKind::ExecNotExecutable | StepErrorKind::ExecIsDirectory => 126,
+        _ => 128,
+    }
+}

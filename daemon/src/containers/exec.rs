@@ -1,0 +1,338 @@
+//! Execs: further processes in a running container. Each has a monitor of its own, whose socket and exit record are
+//! in the container's run directory. Execs are not stored: a daemon that comes up anew does not know old ones, as
+//! with Docker.
+
+mod launch;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use api_spec::exec::{ExecConfig, ExecInspect, ProcessConfig};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+use super::Service;
+use super::error::{Error, exit_code};
+use super::handle::{Handle, Streams};
+use super::monitor::Control;
+use super::names;
+use super::state::Request;
+use super::state::{Admission, Running};
+use runtime::monitor::protocol::State as MonitorState;
+
+/// Execs that one container may have, finished ones among them; the oldest finished ones are forgotten first.
+const MAX_EXECS: usize = 1024;
+/// Digits of the id that name an exec's files.
+const FILE_DIGITS: usize = 16;
+
+/// Where an exec is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Created,
+    Starting,
+    Running { pid: i32 },
+    Exited { code: i32 },
+}
+
+/// One exec.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) id: String,
+    pub(crate) container: Handle,
+    pub(crate) config: ExecConfig,
+    /// Counts up: which exec is older.
+    number: u64,
+    phase: watch::Sender<Phase>,
+    /// The newest size asked for, rows and columns; `None` until one is.
+    size: watch::Sender<Option<(u16, u16)>>,
+}
+
+/// How an exec is to be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExecStart {
+    /// Nobody is connected to its streams.
+    pub(crate) detach: bool,
+    /// Rows and columns, instead of those given when it was made.
+    pub(crate) console_size: Option<[u32; 2]>,
+}
+
+/// All execs that are known.
+#[derive(Debug, Default)]
+pub(super) struct Execs(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_id: HashMap<String, Arc<Exec>>,
+    made: u64,
+}
+
+impl Execs {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Exec>> {
+        self.lock().by_id.get(id).cloned()
+    }
+
+    pub(super) fn forget_container(&self, id: &str) {
+        self.lock().by_id.retain(|_, exec| exec.container.id() != id);
+    }
+
+    /// Ids of the execs that run in a container; `None` if there are none, which is what Docker shows.
+    pub(super) fn running_in(&self, id: &str) -> Option<Vec<String>> {
+        let known = self.lock();
+        let running = known.by_id.values().filter(|exec| exec.container.id() == id);
+        let ids: Vec<String> = running
+            .filter(|exec| matches!(*exec.phase.borrow(), Phase::Running { .. } | Phase::Starting))
+            .map(|exec| exec.id.clone())
+            .collect();
+        (!ids.is_empty()).then_some(ids)
+    }
+
+    fn insert(&self, container: &Handle, config: ExecConfig) -> Result<Arc<Exec>, Error> {
+        let mut known = self.lock();
+        let of_container = |exec: &&Arc<Exec>| exec.container.id() == container.id();
+        if known.by_id.values().filter(of_container).count() >= MAX_EXECS {
+            let done = |exec: &&Arc<Exec>| matches!(*exec.phase.borrow(), Phase::Exited { .. });
+            let all = known.by_id.values().filter(of_container).filter(done);
+            let oldest = all.min_by_key(|exec| exec.number).map(|exec| exec.id.clone());
+            let full = || Error::Conflict(format!("container has {MAX_EXECS} execs already"));
+            known.by_id.remove(&oldest.ok_or_else(full)?);
+        }
+        known.made += 1;
+        let exec = Arc::new(Exec {
+            id: names::new_id(),
+            container: container.clone(),
+            config,
+            number: known.made,
+            phase: watch::channel(Phase::Created).0,
+            size: watch::channel(None).0,
+        });
+        known.by_id.insert(exec.id.clone(), Arc::clone(&exec));
+        Ok(exec)
+    }
+}
+
+impl Exec {
+    /// The name of its files in the run directory.
+    fn file_name(&self) -> String {
+        format!("exec-{}", &self.id[..FILE_DIGITS])
+    }
+
+    /// What clients see.
+    pub(crate) fn inspect(&self) -> ExecInspect {
+        let phase = self.phase.borrow().clone();
+        let words = self.config.cmd.as_deref().unwrap_or_default();
+        let mut inspect = ExecInspect {
+            id: self.id.clone(),
+            running: matches!(phase, Phase::Running { .. }),
+            process_config: ProcessConfig {
+                tty: self.config.tty,
+                entrypoint: words.first().cloned().unwrap_or_default(),
+                arguments: words.get(1..).unwrap_or_default().to_vec(),
+                privileged: Some(self.config.privileged),
+                user: self.config.user.clone(),
+            },
+            open_stdin: self.config.attach_stdin,
+            open_stderr: self.config.attach_stderr,
+            open_stdout: self.config.attach_stdout,
+            container_id: self.container.id().to_owned(),
+            detach_keys: self.config.detach_keys.clone(),
+            ..ExecInspect::default()
+        };
+        match phase {
+            Phase::Running { pid } => inspect.pid = i64::from(pid),
+            Phase::Exited { code } => inspect.exit_code = Some(i64::from(code)),
+            Phase::Created | Phase::Starting => {}
+        }
+        inspect
+    }
+
+    /// Refuses what a start would refuse at once: it was started before, or the container does not run.
+    pub(crate) fn check_startable(&self) -> Result<(), Error> {
+        if *self.phase.borrow() != Phase::Created {
+            return Err(self.started_before());
+        }
+        running(&self.container).map(drop)
+    }
+
+    fn started_before(&self) -> Error {
+        Error::Conflict(format!("Error: Exec command {} is already running", self.id))
+    }
+
+    /// Sets the size of its terminal.
+    pub(crate) fn resize(&self, rows: u16, columns: u16) -> Result<(), Error> {
+        match &*self.phase.borrow() {
+            Phase::Running { .. } | Phase::Starting => {}
+            _ => return Err(Error::Conflict(format!("exec {} is not running", self.id))),
+        }
+        self.size.send_replace(Some((rows, columns)));
+        Ok(())
+    }
+
+    /// Waits for its end; returns the exit code.
+    pub(crate) async fn ended(&self) -> i32 {
+        let mut phase = self.phase.subscribe();
+        let ended = phase.wait_for(|phase| matches!(phase, Phase::Exited { .. })).await;
+        match ended.as_deref() {
+            Ok(Phase::Exited { code }) => *code,
+            _ => 255,
+        }
+    }
+
+    /// The streams that an attached client gets.
+    fn streams(&self) -> Streams {
+        Streams {
+            stdin: self.config.attach_stdin,
+            stdout: self.config.attach_stdout,
+            stderr: self.config.attach_stderr,
+        }
+    }
+
+    /// `exec_start: sh -c true`: how events name it.
+    fn action(&self, verb: &str) -> String {
+        format!("{verb}: {}", self.config.cmd.as_deref().unwrap_or_default().join(" "))
+    }
+}
+
+impl Service {
+    pub(super) fn create_exec(
+        &self,
+        handle: &Handle,
+        config: ExecConfig,
+    ) -> Result<Arc<Exec>, Error> {
+        if config.cmd.as_ref().is_none_or(|cmd| cmd.is_empty()) {
+            return Err(Error::Invalid("No exec command specified".to_owned()));
+        }
+        running(handle)?;
+        let exec = self.execs.insert(handle, config)?;
+        self.tell_exec(&exec, &exec.action("exec_create"), &[]);
+        Ok(exec)
+    }
+
+    /// Starts it; returns when it runs, with the connection to its streams unless it is detached.
+    pub(super) async fn start_exec(
+        self: &Arc<Self>,
+        exec: &Arc<Exec>,
+        how: ExecStart,
+    ) -> Result<Option<UnixStream>, Error> {
+        let first = exec.phase.send_if_modified(|phase| {
+            let first = *phase == Phase::Created;
+            if first {
+                *phase = Phase::Starting;
+            }
+            first
+        });
+        if !first {
+            return Err(exec.started_before());
+        }
+        let started = self.start_first(exec, how).await;
+        if let Err(error) = &started {
+            let code = match error {
+                Error::ExecStart(step) => exit_code(step),
+                _ => 126,
+            };
+            exec.phase.send_replace(Phase::Exited { code });
+        }
+        started
+    }
+
+    async fn start_first(
+        self: &Arc<Self>,
+        exec: &Arc<Exec>,
+        how: ExecStart,
+    ) -> Result<Option<UnixStream>, Error> {
+        self.tell_exec(exec, &exec.action("exec_start"), &[]);
+        let running = running(&exec.container)?;
+        let task = launch::Task {
+            service: Arc::clone(self),
+            exec: Arc::clone(exec),
+            running,
+            how,
+            name: exec.file_name(),
+        };
+        let work = tokio::task::spawn_blocking(move || task.run());
+        let launched = work.await.map_err(Error::internal)??;
+        let stream = launched.stream.map(UnixStream::from_std);
+        let stream = stream.transpose().map_err(Error::internal)?;
+        let mut control = Control::new(launched.control).map_err(Error::internal)?;
+        loop {
+            match control.next().await {
+                Some(MonitorState::Running { pid, .. }) => {
+                    exec.phase.send_replace(Phase::Running { pid });
+                    tokio::spawn(Arc::clone(self).watch_exec(Arc::clone(exec), control));
+                    return Ok(stream);
+                }
+                Some(MonitorState::Failed { error }) => return Err(Error::ExecStart(error)),
+                Some(MonitorState::Exited { exit }) => {
+                    self.exec_ended(exec, exit.exit_code);
+                    return Ok(stream);
+                }
+                Some(MonitorState::Starting) => {}
+                Some(MonitorState::Unsupported { .. }) | None => {
+                    return Err(Error::Internal(format!(
+                        "the monitor of exec {} has gone",
+                        exec.id
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Follows a running exec to its end and passes sizes on.
+    async fn watch_exec(self: Arc<Self>, exec: Arc<Exec>, mut control: Control) {
+        let mut size = exec.size.subscribe();
+        size.mark_changed();
+        let code = loop {
+            tokio::select! {
+                said = control.next() => match said {
+                    Some(MonitorState::Exited { exit }) => break exit.exit_code,
+                    Some(_) => {}
+                    None => {
+                        let run_dir = self.run_dir(&exec.container);
+                        break run_dir.read_record(&exec.file_name()).map_or(255, |exit| exit.exit_code);
+                    }
+                },
+                Ok(()) = size.changed() => {
+                    let asked = *size.borrow_and_update();
+                    if let Some((rows, columns)) = asked
+                        && let Err(error) = control.resize(rows, columns).await
+                    {
+                        tracing::debug!(exec.id = exec.id, %error, "resize not passed on");
+                    }
+                }
+            }
+        };
+        self.exec_ended(&exec, code);
+        let (run_dir, name) = (self.run_dir(&exec.container), exec.file_name());
+        tokio::task::spawn_blocking(move || run_dir.forget(&name));
+    }
+
+    fn exec_ended(&self, exec: &Exec, code: i32) {
+        exec.phase.send_replace(Phase::Exited { code });
+        self.tell_exec(exec, "exec_die", &[("exitCode", code.to_string())]);
+    }
+
+    fn tell_exec(&self, exec: &Exec, action: &str, attributes: &[(&str, String)]) {
+        let container = &exec.container;
+        let mut all = vec![("execID", exec.id.clone())];
+        all.extend(attributes.iter().cloned());
+        let name = &container.snapshot().name;
+        self.events.publish(super::actor::event(&container.definition, name, action, &all));
+    }
+
+    fn run_dir(&self, container: &Handle) -> super::monitor::RunDir {
+        super::monitor::RunDir::new(&self.run_root, container.id())
+    }
+}
+
+fn running(container: &Handle) -> Result<Running, Error> {
+    let seen = container.snapshot();
+    let state = &seen.progress.state;
+    match (state.admit(Request::Exec), state.running()) {
+        (Admission::Accept, Some(running)) => Ok(running.clone()),
+        (Admission::Refuse(refusal), _) => Err(refusal.error(container.id(), &seen.name)),
+        _ => Err(Error::not_running(container.id())),
+    }
+}

@@ -1,0 +1,139 @@
+//! One container as the rest of the daemon sees it: a snapshot that never waits, and a queue to its actor.
+
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::error::Error;
+use super::record::{Definition, Progress};
+
+/// Requests that may wait for one container's actor.
+pub(super) const QUEUE: usize = 64;
+
+/// What a container was when the snapshot was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) name: String,
+    pub(crate) progress: Progress,
+    /// How often it has ended since the daemon came up.
+    pub(crate) exits: u64,
+}
+
+/// What a request did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// It was so before: 304.
+    NotModified,
+}
+
+/// Where the answer to a request goes.
+pub(super) type Reply<T = Outcome> = oneshot::Sender<Result<T, Error>>;
+
+/// Streams that an attached client wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Streams {
+    pub(crate) stdin: bool,
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+}
+
+/// An accepted attach.
+#[derive(Debug)]
+pub(crate) enum Attached {
+    /// Connected to the monitor.
+    Now(UnixStream),
+    /// The container does not run: the stream comes when it is started, or never.
+    Later(oneshot::Receiver<UnixStream>),
+}
+
+/// A request to the actor.
+#[derive(Debug)]
+pub(super) enum Command {
+    Start(Reply),
+    Stop {
+        /// Instead of the container's own stop signal.
+        signal: Option<i32>,
+        /// Seconds until SIGKILL; negative waits for ever.
+        timeout: Option<i64>,
+        reply: Reply,
+    },
+    Kill {
+        signal: i32,
+        reply: Reply,
+    },
+    Remove {
+        force: bool,
+        reply: Reply,
+    },
+    Attach {
+        streams: Streams,
+        reply: Reply<Attached>,
+    },
+    Resize {
+        rows: u16,
+        columns: u16,
+        reply: Reply,
+    },
+}
+
+/// A container. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    pub(crate) definition: Arc<Definition>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Handle {
+    pub(crate) fn id(&self) -> &str {
+        &self.definition.id
+    }
+
+    /// What the container is now. Never waits.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// Starts it; returns when it runs.
+    pub(crate) async fn start(&self) -> Result<Outcome, Error> {
+        self.ask(Command::Start).await
+    }
+
+    /// Stops it: the stop signal, after `timeout` seconds SIGKILL. Returns when it has ended.
+    pub(crate) async fn stop(
+        &self,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+    ) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Stop { signal, timeout, reply }).await
+    }
+
+    /// Sends a signal to its first process. SIGKILL returns when it has ended.
+    pub(crate) async fn kill(&self, signal: i32) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Kill { signal, reply }).await
+    }
+
+    /// Removes it; `force` kills it before.
+    pub(crate) async fn remove(&self, force: bool) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Remove { force, reply }).await
+    }
+
+    /// Connects a client to its streams, now or when it is started.
+    pub(crate) async fn attach(&self, streams: Streams) -> Result<Attached, Error> {
+        self.ask(|reply| Command::Attach { streams, reply }).await
+    }
+
+    /// Sets the size of its terminal.
+    pub(crate) async fn resize(&self, rows: u16, columns: u16) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Resize { rows, columns, reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::NoContainer(self.id().to_owned());
+        self.commands.send(command(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}

@@ -1,0 +1,147 @@
+//! The daemon's side of a monitor's socket: where it is, how to connect, what comes over it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::{UnixListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use runtime::monitor::protocol::{self, Command, ExitRecord, Hello, Role, State};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_util::codec::{FramedRead, LinesCodec};
+
+use super::handle::Streams;
+
+/// Longest line that a monitor may send, in bytes.
+const LINE_MAX: usize = 64 * 1024;
+/// Largest exit record that is read, in bytes.
+const RECORD_MAX: u64 = 64 * 1024;
+
+/// The directory of a running container under the exec root: sockets and exit records.
+#[derive(Debug, Clone)]
+pub(super) struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    pub(super) fn new(root: &Path, id: &str) -> Self {
+        Self { path: root.join(id) }
+    }
+
+    /// Makes the directory, 0700, if it is not there.
+    pub(super) fn create(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.path)
+    }
+
+    /// Where the monitor called `name` writes its exit record.
+    pub(super) fn record(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.json"))
+    }
+
+    /// Binds the socket of the monitor called `name`; an old one is replaced, an old exit record removed.
+    pub(super) fn bind(&self, name: &str) -> io::Result<UnixListener> {
+        let directory = self.open()?;
+        for stale in [self.path.join(format!("{name}.sock")), self.record(name)] {
+            match fs::remove_file(stale) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        UnixListener::bind(short(&directory, name))
+    }
+
+    /// Connects to the monitor called `name` and says what for. The monitor may not have accepted yet.
+    pub(super) fn connect(&self, name: &str, role: Role) -> io::Result<StdStream> {
+        let directory = self.open()?;
+        let mut stream = StdStream::connect(short(&directory, name))?;
+        let mut hello = serde_json::to_vec(&Hello { version: protocol::VERSION, role })?;
+        hello.push(b'\n');
+        stream.write_all(&hello)?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+
+    /// The exit record of the monitor called `name`, if it wrote one.
+    pub(super) fn read_record(&self, name: &str) -> Option<ExitRecord> {
+        let file = File::open(self.record(name)).ok()?;
+        serde_json::from_reader(io::Read::take(file, RECORD_MAX)).ok()
+    }
+
+    /// Removes socket and record of the monitor called `name`.
+    pub(super) fn forget(&self, name: &str) {
+        let _ = fs::remove_file(self.path.join(format!("{name}.sock")));
+        let _ = fs::remove_file(self.record(name));
+    }
+
+    /// Removes the directory and all in it.
+    pub(super) fn remove(&self) {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %self.path.display(), %error, "a run directory is left");
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&self) -> io::Result<OwnedFd> {
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY;
+        let flags = i32::try_from(flags.bits()).unwrap_or_default();
+        Ok(fs::OpenOptions::new().read(true).custom_flags(flags).open(&self.path)?.into())
+    }
+}
+
+/// The socket's path through the directory's descriptor: socket addresses hold 107 bytes only (unix(7)).
+fn short(directory: &OwnedFd, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{name}.sock", directory.as_raw_fd()))
+}
+
+impl From<Streams> for Role {
+    fn from(streams: Streams) -> Self {
+        let Streams { stdin, stdout, stderr } = streams;
+        Self::Attach { stdin, stdout, stderr }
+    }
+}
+
+/// The connection over which a monitor tells how it goes.
+#[derive(Debug)]
+pub(super) struct Control {
+    lines: FramedRead<OwnedReadHalf, LinesCodec>,
+    writer: OwnedWriteHalf,
+}
+
+impl Control {
+    /// Takes a connected socket, whose hello is sent.
+    pub(super) fn new(stream: StdStream) -> io::Result<Self> {
+        let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+        let lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LINE_MAX));
+        Ok(Self { lines, writer })
+    }
+
+    /// The next state; `None` when the monitor has ended. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<State> {
+        loop {
+            let line = match self.lines.next().await? {
+                Ok(line) => line,
+                Err(error) => {
+                    tracing::warn!(%error, "a monitor's connection can not be read");
+                    return None;
+                }
+            };
+            match serde_json::from_str(&line) {
+                Ok(state) => return Some(state),
+                Err(error) => tracing::warn!(%error, line, "a monitor's line is not understood"),
+            }
+        }
+    }
+
+    /// Sets the size of the terminal.
+    pub(super) async fn resize(&mut self, rows: u16, cols: u16) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&Command::Resize { rows, cols })?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await
+    }
+}

@@ -1,0 +1,267 @@
+//! The steps of a start, from the network lease to the launch. Blocking; each step that leaves something pushes its
+//! undo, and all of them run when a later step fails.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
+use runtime::monitor::protocol::Role;
+use runtime::plan::Plan;
+use runtime::rootfs::Rootfs;
+use store::Snapshot;
+
+use super::Service;
+use super::actor::MONITOR;
+use super::error::Error;
+use super::handle::Streams;
+use super::monitor::RunDir;
+use super::record::{Definition, Progress, Writer};
+use super::start::Peers;
+use crate::networks::Lease;
+use crate::spec::{self, Files, Mode, Source, mode};
+
+/// Files of a json-file log that are kept unless the client says.
+const DEFAULT_LOG_FILES: u32 = 1;
+/// The host's name servers, and where they are if systemd-resolved stands before them.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
+
+/// A start to be carried out.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) service: Arc<Service>,
+    pub(super) definition: Arc<Definition>,
+    pub(super) writer: Arc<Writer>,
+    pub(super) progress: Progress,
+    pub(super) run_dir: RunDir,
+    pub(super) peers: Peers,
+    /// Clients that are to be connected before the program runs.
+    pub(super) attaches: Vec<Streams>,
+}
+
+/// A start that is under way; how it goes comes over `control`.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) control: StdStream,
+    /// In the order of [`Task::attaches`].
+    pub(super) streams: Vec<StdStream>,
+    pub(super) lease: Option<Lease>,
+}
+
+/// What has to be taken back if a later step fails; newest first.
+#[derive(Default)]
+struct Undo(Vec<Box<dyn FnOnce()>>);
+
+impl Undo {
+    fn push(&mut self, step: impl FnOnce() + 'static) {
+        self.0.push(Box::new(step));
+    }
+
+    /// The start has succeeded.
+    fn forget(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        while let Some(step) = self.0.pop() {
+            step();
+        }
+    }
+}
+
+impl Task {
+    /// Carries the start out up to the launch.
+    pub(super) fn run(mut self) -> Result<Launched, Error> {
+        let mut undo = Undo::default();
+        let lease = self.lease(&mut undo)?;
+        self.progress.lease.clone_from(&lease);
+        self.writer.update(&self.progress).map_err(Error::internal)?;
+        let snapshot = self.snapshot()?;
+        let netns = self.netns(lease.as_ref())?;
+        let files = self.files(&snapshot, lease.as_ref())?;
+        let plan = self.plan(&files)?;
+        let launched = self.launch(plan, &snapshot, netns, lease, &mut undo)?;
+        undo.forget();
+        Ok(launched)
+    }
+
+    fn lease(&self, undo: &mut Undo) -> Result<Option<Lease>, Error> {
+        if !is_bridge(&self.definition) {
+            return Ok(None);
+        }
+        let lease = self.service.networks.lease(&self.definition.id).map_err(Error::internal)?;
+        let (service, leased) = (Arc::clone(&self.service), lease.clone());
+        undo.push(move || service.networks.release(&leased));
+        Ok(Some(lease))
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Error> {
+        let id = &self.definition.id;
+        let snapshot = self.service.store.snapshots().get(id).map_err(Error::internal)?;
+        snapshot.ok_or_else(|| Error::Internal(format!("container {id} has no file system")))
+    }
+
+    /// The network namespace to join; `None` for the host's.
+    fn netns(&self, lease: Option<&Lease>) -> Result<Option<OwnedFd>, Error> {
+        let networks = &self.service.networks;
+        let namespace = match (lease, self.peers.network) {
+            (Some(lease), _) => networks.connect(lease),
+            (None, Some(pid)) => runtime::network::netns_of(u32::try_from(pid).unwrap_or_default())
+                .map_err(Into::into),
+            (None, None) if is_host(&self.definition) => return Ok(None),
+            (None, None) => networks.namespace(),
+        };
+        namespace.map(Some).map_err(|error| {
+            Error::Internal(format!("failed to set up container networking: {error}"))
+        })
+    }
+
+    /// Writes the three files of `/etc`, or finds those of the container whose network is shared.
+    fn files(&self, snapshot: &Snapshot, lease: Option<&Lease>) -> Result<Files, Error> {
+        let (config, host_config) = (&self.definition.config, &self.definition.host_config);
+        if let Mode::Container(name) = mode(&host_config.network_mode) {
+            let peer = self.service.resolve(name)?;
+            let peer = self.service.store.snapshots().get(peer.id()).map_err(Error::internal)?;
+            return Ok(peer.map(|peer| files_in(&peer.dir)).unwrap_or_default());
+        }
+        let files = files_in(&snapshot.dir);
+        let own_namespace = !is_host(&self.definition);
+        let address = lease.map(|lease| IpAddr::V4(lease.address));
+        let gateway = self.service.networks.gateway().map(IpAddr::V4);
+        let hosts = match own_namespace {
+            true => {
+                spec::etc_hosts(host_config, &config.hostname, &config.domainname, address, gateway)
+            }
+            false => fs::read_to_string("/etc/hosts").unwrap_or_default(),
+        };
+        let resolv_conf = spec::etc_resolv_conf(&host_resolv_conf(), host_config, own_namespace);
+        write(&files.hosts, &hosts)?;
+        write(&files.resolv_conf, &resolv_conf)?;
+        write(&files.hostname, &format!("{}\n", config.hostname))?;
+        Ok(files)
+    }
+
+    fn plan(&self, files: &Files) -> Result<Plan, Error> {
+        let devices = super::devices::find(&self.definition.host_config)?;
+        let source = Source {
+            id: &self.definition.id,
+            config: &self.definition.config,
+            host_config: &self.definition.host_config,
+            files,
+            volumes: &[],
+            devices: &devices,
+            joined: self.peers.namespaces,
+            host: &self.service.facts,
+        };
+        let (mut spec, extras) = spec::build(&source);
+        self.service.filters.compile(&self.definition.host_config, &mut spec, |spec| {
+            runtime::plan::compile(spec, &extras, &self.service.host)
+        })
+    }
+
+    fn launch(
+        &self,
+        plan: Plan,
+        snapshot: &Snapshot,
+        netns: Option<OwnedFd>,
+        lease: Option<Lease>,
+        undo: &mut Undo,
+    ) -> Result<Launched, Error> {
+        self.run_dir.create().map_err(Error::internal)?;
+        let run_dir = self.run_dir.clone();
+        undo.push(move || run_dir.forget(MONITOR));
+        let listener = self.run_dir.bind(MONITOR).map_err(Error::internal)?;
+        let control = self.run_dir.connect(MONITOR, Role::Control).map_err(Error::internal)?;
+        let connect = |streams: &Streams| self.run_dir.connect(MONITOR, (*streams).into());
+        let streams: Result<Vec<_>, _> = self.attaches.iter().map(connect).collect();
+        let streams = streams.map_err(Error::internal)?;
+        let request = LaunchRequest {
+            id: self.definition.id.clone(),
+            plan,
+            rootfs: Some(Rootfs::Overlay {
+                lower: snapshot.lower.clone(),
+                upper: snapshot.upper.clone(),
+                work: snapshot.work.clone(),
+                volatile: self.definition.host_config.auto_remove,
+            }),
+            stdio: stdio(&self.definition),
+            log: log(&self.definition, &snapshot.log)?,
+            record: self.run_dir.record(MONITOR),
+            kind: Kind::Container,
+        };
+        let fds = LaunchFds { listener: listener.into(), netns, target: None };
+        self.service.launcher.launch(&request, fds).map_err(Error::internal)?;
+        Ok(Launched { control, streams, lease })
+    }
+}
+
+/// Whether the container is on the default bridge.
+pub(super) fn is_bridge(definition: &Definition) -> bool {
+    let mode = definition.host_config.network_mode.as_str();
+    matches!(mode, "" | "default" | crate::networks::BRIDGE) && !definition.config.network_disabled
+}
+
+fn is_host(definition: &Definition) -> bool {
+    mode(&definition.host_config.network_mode) == Mode::Host
+}
+
+/// Where the three files of a container lie.
+pub(super) fn files_in(directory: &Path) -> Files {
+    Files {
+        resolv_conf: directory.join("resolv.conf"),
+        hostname: directory.join("hostname"),
+        hosts: directory.join("hosts"),
+    }
+}
+
+/// The container's log.
+pub(crate) fn log_path(id: &str, directory: &Path) -> std::path::PathBuf {
+    directory.join(format!("{id}-json.log"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text)
+        .map_err(|error| Error::Internal(format!("write {}: {error}", path.display())))
+}
+
+fn host_resolv_conf() -> String {
+    let text = fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    let mut servers = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
+    match (servers.next().map(str::trim), servers.next()) {
+        (Some("127.0.0.53"), None) => fs::read_to_string(RESOLVED_CONF).unwrap_or(text),
+        _ => text,
+    }
+}
+
+fn stdio(definition: &Definition) -> StdioConfig {
+    let config = &definition.config;
+    let [rows, columns] = definition.host_config.console_size;
+    let side = |side: u32| u16::try_from(side).ok().filter(|side| *side > 0);
+    StdioConfig {
+        tty: config.tty,
+        stdin: config.open_stdin,
+        stdin_once: config.stdin_once,
+        console_size: side(rows).zip(side(columns)).filter(|_| config.tty),
+    }
+}
+
+fn log(definition: &Definition, directory: &Path) -> Result<LogConfig, Error> {
+    let asked = &definition.host_config.log_config;
+    if asked.r#type == "none" {
+        return Ok(LogConfig::None);
+    }
+    let option = |name: &str| asked.config.as_ref().and_then(|options| options.get(name));
+    let max_size = option("max-size").map(|text| super::validate::size(text)).transpose()?;
+    let max_file = option("max-file").and_then(|text| text.parse().ok());
+    Ok(LogConfig::JsonFile {
+        path: log_path(&definition.id, directory),
+        max_size: max_size.filter(|size| *size > 0),
+        max_file: max_file.unwrap_or(DEFAULT_LOG_FILES).max(1),
+    })
+}

@@ -1,0 +1,280 @@
+//! `GET /containers/json`: which containers, in which order, and how each row looks.
+
+use api_spec::container::{
+    ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings,
+};
+use api_spec::filters::Filters;
+use jiff::Timestamp;
+
+use super::error::Error;
+use super::handle::{Handle, Snapshot};
+use super::state::State;
+use super::{Service, view};
+use crate::spec::command_line;
+
+/// The keys that the list knows.
+pub(crate) const FILTERS: [&str; 16] = [
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "isolation",
+    "is-task",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+    "driver",
+];
+const STATUSES: [&str; 7] =
+    ["created", "dead", "exited", "paused", "removing", "restarting", "running"];
+
+/// What a client wants to see.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    /// Not only those that run.
+    pub(crate) all: bool,
+    /// The newest so many, running or not; 0 for no limit.
+    pub(crate) limit: usize,
+    pub(crate) size: bool,
+    pub(crate) filters: Filters,
+}
+
+/// A container and what it was when the list began.
+struct Row {
+    handle: Handle,
+    seen: std::sync::Arc<Snapshot>,
+}
+
+pub(super) fn list(
+    service: &Service,
+    selection: &Selection,
+) -> Result<Vec<ContainerSummary>, Error> {
+    check(&selection.filters)?;
+    let before = bound(service, &selection.filters, "before")?;
+    let since = bound(service, &selection.filters, "since")?;
+    let images = ancestors(service, &selection.filters);
+    let mut rows: Vec<Row> = (service.registry().all().into_iter())
+        .map(|handle| Row { seen: handle.snapshot(), handle })
+        .filter(|row| !matches!(row.seen.progress.state, State::Removed(_)))
+        .collect();
+    rows.sort_by(|a, b| b.handle.definition.created.cmp(&a.handle.definition.created));
+    let everything = selection.all || selection.limit > 0 || asks_for_stopped(&selection.filters);
+    rows.retain(|row| {
+        let created = &row.handle.definition.created;
+        (everything || is_up(&row.seen.progress.state))
+            && before.as_ref().is_none_or(|bound| created < bound)
+            && since.as_ref().is_none_or(|bound| created > bound)
+            && images.as_ref().is_none_or(|images| images.contains(&row.handle.definition.image_id))
+            && matches(&selection.filters, row)
+    });
+    if selection.limit > 0 {
+        rows.truncate(selection.limit);
+    }
+    let now = Timestamp::now();
+    Ok(rows.iter().map(|row| summary(service, row, selection.size, now)).collect())
+}
+
+fn is_up(state: &State) -> bool {
+    matches!(state, State::Running(_) | State::Restarting(_))
+}
+
+fn asks_for_stopped(filters: &Filters) -> bool {
+    filters.contains("status") || filters.contains("exited")
+}
+
+fn check(filters: &Filters) -> Result<(), Error> {
+    let wrong = |key: &str, value: &str| Error::Invalid(format!("invalid filter '{key}={value}'"));
+    filters.validate(&FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
+    if let Some(status) = filters.get("status").find(|status| !STATUSES.contains(status)) {
+        return Err(wrong("status", status));
+    }
+    if let Some(code) = filters.get("exited").find(|code| code.parse::<i32>().is_err()) {
+        return Err(wrong("exited", code));
+    }
+    let health = ["none", "starting", "healthy", "unhealthy"];
+    match filters.get("health").find(|value| !health.contains(value)) {
+        Some(value) => Err(wrong("health", value)),
+        None => Ok(()),
+    }
+}
+
+/// When the container that `key` names was created.
+fn bound(service: &Service, filters: &Filters, key: &str) -> Result<Option<String>, Error> {
+    let name = filters.get(key).next();
+    let handle = name.map(|name| service.resolve(name)).transpose()?;
+    Ok(handle.map(|handle| handle.definition.created.clone()))
+}
+
+/// Ids of the images that `ancestor` names, if it is there.
+fn ancestors(service: &Service, filters: &Filters) -> Option<Vec<String>> {
+    if !filters.contains("ancestor") {
+        return None;
+    }
+    let images =
+        filters.get("ancestor").filter_map(|name| service.store.images().resolve(name).ok());
+    Some(images.map(|image| image.id.to_string()).collect())
+}
+
+fn matches(filters: &Filters, row: &Row) -> bool {
+    let definition = &row.handle.definition;
+    let state = &row.seen.progress.state;
+    let labels = definition.config.labels.as_ref();
+    let network = definition.host_config.network_mode.as_str();
+    let port = |wanted: &str| {
+        let wanted = if wanted.contains('/') { wanted.to_owned() } else { format!("{wanted}/tcp") };
+        definition.config.exposed_ports.as_ref().is_some_and(|ports| ports.contains_key(&wanted))
+    };
+    let mounts = view::mounts(definition);
+    filters.matches_prefix("id", &definition.id)
+        && filters.matches_by("name", |wanted| name_matches(wanted, &row.seen.name))
+        && filters.matches("status", state.status())
+        && filters.matches_by("exited", |code| {
+            let exit = state.exit().filter(|exit| exit.started_at.is_some());
+            exit.is_some_and(|exit| Ok(exit.exit_code) == code.parse())
+        })
+        && filters.matches_labels("label", |key| labels?.get(key).map(String::as_str))
+        && filters.matches_by("network", |wanted| wanted == network)
+        && filters.matches_by("health", |wanted| wanted == "none")
+        && filters.matches_by("is-task", |wanted| wanted == "false")
+        && filters.matches_by("isolation", |wanted| wanted == "default")
+        && filters.matches_by("expose", port)
+        && filters.matches_by("publish", |_| false)
+        && filters.matches_by("volume", |wanted| {
+            mounts.iter().any(|mount| mount.destination == wanted || mount.name == wanted)
+        })
+}
+
+/// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
+fn name_matches(wanted: &str, name: &str) -> bool {
+    let (wanted, start) = wanted.strip_prefix('^').map_or((wanted, false), |rest| (rest, true));
+    let (wanted, end) = wanted.strip_suffix('$').map_or((wanted, false), |rest| (rest, true));
+    let wanted = wanted.strip_prefix('/').unwrap_or(wanted);
+    match (start, end) {
+        (true, true) => name == wanted,
+        (true, false) => name.starts_with(wanted),
+        (false, true) => name.ends_with(wanted),
+        (false, false) => name.contains(wanted),
+    }
+}
+
+fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> ContainerSummary {
+    let definition = &row.handle.definition;
+    let config = &definition.config;
+    let size_rw = size.then(|| service.size_rw(&definition.id));
+    let ports = config.exposed_ports.iter().flatten().filter_map(|(port, _)| {
+        let (number, kind) = port.split_once('/')?;
+        let private_port = number.parse().ok()?;
+        Some(PortSummary { private_port, r#type: kind.to_owned(), ..PortSummary::default() })
+    });
+    let up = row.seen.progress.state.running().is_some();
+    ContainerSummary {
+        id: definition.id.clone(),
+        names: vec![format!("/{}", row.seen.name)],
+        image: config.image.clone(),
+        image_id: definition.image_id.clone(),
+        command: command(&command_line(config)),
+        created: parse(&definition.created).map_or(0, Timestamp::as_second),
+        ports: if up { ports.collect() } else { Vec::new() },
+        size_rw,
+        size_root_fs: size_rw.map(|own| own + service.image_size(&definition.image_id)),
+        labels: config.labels.clone().unwrap_or_default(),
+        state: row.seen.progress.state.status().to_owned(),
+        status: status(&row.seen, now),
+        host_config: SummaryHostConfig {
+            network_mode: definition.host_config.network_mode.clone(),
+            annotations: definition.host_config.annotations.clone(),
+        },
+        network_settings: SummaryNetworkSettings {
+            networks: view::endpoints(definition, &row.seen),
+        },
+        mounts: view::mounts(definition),
+    }
+}
+
+/// The command as one text; words with blanks in single quotes.
+fn command(words: &[String]) -> String {
+    let quoted = words.iter().map(|word| match word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn parse(time: &str) -> Option<Timestamp> {
+    time.parse().ok()
+}
+
+fn status(seen: &Snapshot, now: Timestamp) -> String {
+    let since = |time: Option<&String>| {
+        let time = time.and_then(|time| parse(time));
+        human(time.map_or(0, |time| now.as_second().saturating_sub(time.as_second())))
+    };
+    match &seen.progress.state {
+        State::Running(running) => format!("Up {}", since(Some(&running.started_at))),
+        State::Restarting(exit) => {
+            format!("Restarting ({}) {} ago", exit.exit_code, since(exit.finished_at.as_ref()))
+        }
+        State::Exited(exit) if exit.started_at.is_some() => {
+            format!("Exited ({}) {} ago", exit.exit_code, since(exit.finished_at.as_ref()))
+        }
+        State::Removing(_) => "Removal In Progress".to_owned(),
+        _ => "Created".to_owned(),
+    }
+}
+
+/// A length of time in words, as the docker CLI has them.
+fn human(seconds: i64) -> String {
+    let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
+    match seconds {
+        ..1 => "Less than a second".to_owned(),
+        1 => "1 second".to_owned(),
+        ..60 => format!("{seconds} seconds"),
+        ..120 => "About a minute".to_owned(),
+        ..3600 => format!("{minutes} minutes"),
+        ..5400 => "About an hour".to_owned(),
+        _ if hours < 48 => format!("{hours} hours"),
+        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        for (seconds, text) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (120, "2 minutes"),
+            (3600, "About an hour"),
+            (7200, "2 hours"),
+            (3 * 86400, "3 days"),
+            (15 * 86400, "2 weeks"),
+        ] {
+            assert_eq!(human(seconds), text);
+        }
+    }
+
+    #[test]
+    fn names_match_in_part_or_whole() {
+        assert!(name_matches("eb", "web") && name_matches("^/web$", "web"));
+        assert!(!name_matches("^eb", "web") && name_matches("^we", "web"));
+    }
+
+    #[test]
+    fn commands_are_quoted() {
+        assert_eq!(command(&["sh".into(), "-c".into(), "echo a".into()]), "sh -c 'echo a'");
+    }
+}

@@ -1,0 +1,151 @@
+//! Starting: what the actor does around it. The steps themselves are in [`super::prepare`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::StepError;
+
+use super::actor::Actor;
+use super::error::{Error, exit_code};
+use super::handle::Outcome;
+use super::monitor::Control;
+use super::prepare::{Launched, Task};
+use super::state::{Exit, Running, State};
+use crate::spec::{Joined, Mode, mode};
+
+/// How long the monitor of the last run may take to let go of the root file system and its control group.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The exit code of a start that failed before there was a process.
+const FAILED_EXIT_CODE: i32 = 128;
+
+/// First processes of the containers that this one shares namespaces with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Peers {
+    pub(super) namespaces: Joined,
+    pub(super) network: Option<i32>,
+}
+
+impl Actor {
+    /// Starts the container. Whoever waits in `starting` hears when it runs, or why not.
+    pub(super) async fn start(&mut self) {
+        self.drain().await;
+        self.progress.state = State::Starting;
+        self.progress.stopped_by_client = false;
+        self.publish();
+        let launched = match self.peers() {
+            Ok(peers) => self.launch(peers).await,
+            Err(error) => Err(error),
+        };
+        match launched {
+            Ok(launched) => self.launched(launched).await,
+            Err(error) => self.failed(FAILED_EXIT_CODE, error).await,
+        }
+    }
+
+    async fn launch(&self, peers: Peers) -> Result<Launched, Error> {
+        let task = Task {
+            service: Arc::clone(&self.service),
+            definition: Arc::clone(&self.definition),
+            writer: Arc::clone(&self.writer),
+            progress: self.progress.clone(),
+            run_dir: self.run_dir.clone(),
+            peers,
+            attaches: self.waiting.iter().map(|waiting| waiting.streams).collect(),
+        };
+        tokio::task::spawn_blocking(move || task.run()).await.map_err(Error::internal)?
+    }
+
+    async fn launched(&mut self, launched: Launched) {
+        self.progress.lease = launched.lease;
+        for (waiting, stream) in std::mem::take(&mut self.waiting).into_iter().zip(launched.streams)
+        {
+            match tokio::net::UnixStream::from_std(stream) {
+                // An error only says that the client has gone meanwhile.
+                Ok(stream) => _ = waiting.stream.send(stream),
+                Err(error) => tracing::warn!(%error, "a client's stream is lost"),
+            }
+        }
+        match Control::new(launched.control) {
+            Ok(control) => self.control = Some(control),
+            Err(error) => self.failed(FAILED_EXIT_CODE, Error::internal(error)).await,
+        }
+    }
+
+    /// The program runs.
+    pub(super) async fn runs(&mut self, running: Running) {
+        self.progress.state = State::Running(running);
+        self.publish();
+        for reply in self.starting.drain(..) {
+            _ = reply.send(Ok(Outcome::Done));
+        }
+        self.tell("start", &[]);
+        self.persist();
+        self.service.networks.refill();
+        self.take_up_deferred().await;
+    }
+
+    /// The program could not be run: a step inside the container failed.
+    pub(super) async fn start_failed(&mut self, step: &StepError, error: Error) {
+        self.failed(exit_code(step), error).await;
+    }
+
+    async fn failed(&mut self, exit_code: i32, error: Error) {
+        let before = self.progress.last_exit.as_ref();
+        let exit = Exit {
+            exit_code,
+            error: error.to_string(),
+            oom_killed: false,
+            started_at: before.and_then(|exit| exit.started_at.clone()),
+            finished_at: before.and_then(|exit| exit.finished_at.clone()),
+        };
+        self.progress.state = State::Exited(exit);
+        let lease = self.progress.lease.take();
+        self.waiting.clear();
+        self.publish();
+        let service = Arc::clone(&self.service);
+        if let Some(lease) = lease {
+            tokio::task::spawn_blocking(move || service.networks.release(&lease));
+        }
+        self.persist();
+        let starting = std::mem::take(&mut self.starting);
+        if self.definition.host_config.auto_remove {
+            self.remove_now().await;
+        }
+        for reply in starting {
+            _ = reply.send(Err(error.clone()));
+        }
+        self.take_up_deferred().await;
+    }
+
+    /// Waits until the monitor of the last run has ended: it holds the control group and the root file system.
+    async fn drain(&mut self) {
+        let Some(mut control) = self.control.take() else { return };
+        let ended = async { while control.next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_TIMEOUT, ended).await.is_err() {
+            tracing::warn!(container.id = self.definition.id, "the last run's monitor goes on");
+        }
+    }
+
+    fn peers(&self) -> Result<Peers, Error> {
+        let host_config = &self.definition.host_config;
+        let pid = |text: &str, what: &str| match mode(text) {
+            Mode::Container(name) => self.peer(name, what).map(Some),
+            _ => Ok(None),
+        };
+        Ok(Peers {
+            network: pid(&host_config.network_mode, "network")?,
+            namespaces: Joined {
+                ipc: pid(&host_config.ipc_mode, "IPC")?,
+                pid: pid(&host_config.pid_mode, "PID")?,
+            },
+        })
+    }
+
+    fn peer(&self, name: &str, what: &str) -> Result<i32, Error> {
+        let peer = self.service.resolve(name)?;
+        let running = peer.snapshot().progress.state.running().map(|running| running.pid);
+        running.ok_or_else(|| {
+            Error::Conflict(format!("cannot join {what} of a non running container: {}", peer.id()))
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! Stopping and killing: signals out; the end comes back from the monitor.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::actor::Actor;
+use super::error::Error;
+use super::handle::{Outcome, Reply};
+use super::signals::{self, SIGKILL, SIGTERM};
+use super::state::State;
+
+/// Seconds between the stop signal and SIGKILL when neither client nor container says.
+const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
+
+impl Actor {
+    /// The stop signal now, SIGKILL after the timeout. The reply goes out at the end of the container.
+    pub(super) fn stop(&mut self, signal: Option<i32>, timeout: Option<i64>, reply: Reply) {
+        self.progress.stopped_by_client = true;
+        if let State::Restarting(exit) = &self.progress.state {
+            self.progress.state = State::Exited(exit.clone());
+            self.restart_at = None;
+            self.publish();
+            self.persist();
+            _ = reply.send(Ok(Outcome::Done));
+            return;
+        }
+        let config = &self.definition.config;
+        let own = || signals::parse(&config.stop_signal);
+        let signal = signal.or_else(own).unwrap_or(SIGTERM);
+        let seconds = timeout.or(config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+        self.stopping.replies.push(reply);
+        self.signal(signal);
+        // Of several stops the one that is less patient decides.
+        let patience = u64::try_from(seconds).ok().map(Duration::from_secs);
+        let kill_at = patience.and_then(|patience| Instant::now().checked_add(patience));
+        self.stopping.kill_at = match (self.stopping.kill_at, kill_at) {
+            (Some(old), Some(new)) => Some(old.min(new)),
+            (old, new) => new.or(old),
+        };
+    }
+
+    /// One signal. For SIGKILL the reply goes out at the end of the container.
+    pub(super) fn kill(&mut self, signal: i32, reply: Reply) {
+        self.progress.stopped_by_client = true;
+        if signal == SIGKILL {
+            self.stopping.replies.push(reply);
+            self.kill_now();
+            return;
+        }
+        let sent = self.signal(signal);
+        let gone = || Error::not_running(&self.definition.id);
+        _ = reply.send(if sent { Ok(Outcome::Done) } else { Err(gone()) });
+    }
+
+    /// SIGKILL.
+    pub(super) fn kill_now(&mut self) {
+        self.stopping.kill_at = None;
+        self.signal(SIGKILL);
+    }
+
+    fn signal(&self, signal: i32) -> bool {
+        let Some(running) = self.progress.state.running() else { return false };
+        let sent = signals::send(running, signal);
+        if sent {
+            self.tell("kill", &[("signal", signal.to_string())]);
+        }
+        sent
+    }
+}

@@ -1,0 +1,272 @@
+//! What a create request must fulfil, with Docker's texts where it refuses the same.
+
+mod limits;
+mod mounts;
+mod security;
+
+use std::sync::Arc;
+
+use api_spec::container::{ContainerConfig, CreateRequest, HostConfig};
+
+use super::RUNTIME_NAME;
+use super::error::Error;
+use super::record::Definition;
+use super::signals;
+use crate::spec::{HostFacts, Mode, mode};
+
+/// Runtimes that clients of Docker name and that mean ours.
+const RUNTIME_ALIASES: [&str; 4] = ["", "runc", "io.containerd.runc.v2", RUNTIME_NAME];
+/// Log drivers that Docker has and that are not here yet.
+const LATER_LOG_DRIVERS: [&str; 9] =
+    ["local", "journald", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "etwlogs"];
+
+fn invalid(text: impl Into<String>) -> Result<(), Error> {
+    Err(Error::Invalid(text.into()))
+}
+
+/// Everything outside `HostConfig`.
+pub(super) fn config(config: &ContainerConfig) -> Result<(), Error> {
+    for variable in config.env.iter().flatten() {
+        if variable.is_empty() || variable.starts_with('=') || variable.contains('\0') {
+            return invalid(format!("invalid environment variable: {variable}"));
+        }
+    }
+    let directory = &config.working_dir;
+    if !directory.is_empty() && !directory.starts_with('/') {
+        return invalid(format!(
+            "the working directory '{directory}' is invalid, it needs to be an absolute path"
+        ));
+    }
+    if !config.stop_signal.is_empty() && signals::parse(&config.stop_signal).is_none() {
+        return invalid(format!("invalid signal: {}", config.stop_signal));
+    }
+    let texts = [&config.hostname, &config.domainname, &config.user];
+    let words = crate::spec::command_line(config);
+    if texts.into_iter().chain(&words).any(|text| text.contains('\0')) {
+        return invalid("invalid configuration: a text holds a zero byte");
+    }
+    if config.hostname.len() > 64 || config.domainname.len() > 64 {
+        return invalid("invalid hostname: it is longer than 64 bytes");
+    }
+    Ok(())
+}
+
+/// `HostConfig`, apart from modes that need other containers.
+pub(super) fn host_config(
+    host_config: &HostConfig,
+    facts: &HostFacts,
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
+    limits::check(host_config, warnings)?;
+    mounts::check(host_config)?;
+    security::check(host_config, facts)?;
+    restart_policy(host_config)?;
+    log(host_config)?;
+    if !RUNTIME_ALIASES.contains(&host_config.runtime.as_str()) {
+        return invalid(format!("unknown or invalid runtime name: {}", host_config.runtime));
+    }
+    if !matches!(host_config.isolation.as_str(), "" | "default") {
+        let isolation = &host_config.isolation;
+        return invalid(format!(
+            "Invalid isolation: {isolation:?} - linux only supports 'default'"
+        ));
+    }
+    for entry in host_config.extra_hosts.iter().flatten() {
+        let address = entry.split_once(['=', ':']).filter(|(name, _)| !name.is_empty());
+        let Some((_, address)) = address else {
+            return invalid(format!("bad format for add-host: {entry:?}"));
+        };
+        let bare = address.trim_matches(['[', ']']);
+        if address != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
+            return invalid(format!("invalid IP address in add-host: {address:?}"));
+        }
+    }
+    names_and_servers(host_config, warnings)
+}
+
+fn names_and_servers(host_config: &HostConfig, warnings: &mut Vec<String>) -> Result<(), Error> {
+    for server in host_config.dns.iter().flatten() {
+        match server.parse::<std::net::IpAddr>() {
+            Ok(address) if address.is_loopback() => warnings
+                .push(format!("Localhost DNS setting (--dns={server}) may fail in containers.")),
+            Ok(_) => {}
+            Err(_) => return invalid(format!("bad nameserver address: {server:?}")),
+        }
+    }
+    let lists = [&host_config.dns_search, &host_config.dns_options];
+    for word in lists.into_iter().flatten().flatten() {
+        if word.contains(char::is_whitespace) {
+            return invalid(format!("invalid domain or option for resolv.conf: {word:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn restart_policy(host_config: &HostConfig) -> Result<(), Error> {
+    let policy = &host_config.restart_policy;
+    let (name, count) = (policy.name.as_str(), policy.maximum_retry_count);
+    if !matches!(name, "" | "no" | "always" | "unless-stopped" | "on-failure") {
+        return invalid(format!(
+            "invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or \
+             'unless-stopped'"
+        ));
+    }
+    if count < 0 {
+        return invalid("invalid restart policy: maximum retry count cannot be negative");
+    }
+    if count > 0 && name != "on-failure" {
+        return invalid(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        );
+    }
+    if host_config.auto_remove && !matches!(name, "" | "no") {
+        return invalid("can't create 'AutoRemove' container with restart policy");
+    }
+    Ok(())
+}
+
+fn log(host_config: &HostConfig) -> Result<(), Error> {
+    let driver = host_config.log_config.r#type.as_str();
+    if LATER_LOG_DRIVERS.contains(&driver) {
+        let what = format!("log driver {driver:?}; there are json-file and none");
+        return Err(Error::Unsupported { field: "HostConfig.LogConfig.Type", what });
+    }
+    if !matches!(driver, "" | "json-file" | "none") {
+        return invalid(format!(
+            "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
+        ));
+    }
+    for (key, value) in host_config.log_config.config.iter().flatten() {
+        match key.as_str() {
+            _ if driver == "none" => {}
+            "max-size" => drop(size(value)?),
+            "max-file" if value.parse::<u32>().is_ok_and(|count| count >= 1) => {}
+            "max-file" => return invalid("max-file cannot be less than 1"),
+            "mode" if value == "blocking" => {}
+            "compress" if value == "false" => {}
+            "compress" | "mode" | "max-buffer-size" | "labels" | "labels-regex" | "env"
+            | "env-regex" | "tag" => {
+                let what = format!("log option {key:?}");
+                return Err(Error::Unsupported { field: "HostConfig.LogConfig.Config", what });
+            }
+            _ => return invalid(format!("unknown log opt '{key}' for json-file log driver")),
+        }
+    }
+    Ok(())
+}
+
+/// A size as people write it (`10m`, `64k`, `1.5g`), in bytes; -1 means none and is 0 here.
+pub(super) fn size(text: &str) -> Result<u64, Error> {
+    let wrong = || Error::Invalid(format!("invalid size: '{text}'"));
+    if text == "-1" {
+        return Ok(0);
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).trim_end();
+    let unit = lower[digits.len()..].trim().trim_end_matches("ib").trim_end_matches('b');
+    let shift = match unit {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(wrong()),
+    };
+    match digits.parse::<u64>() {
+        Ok(number) => number.checked_mul(1 << shift).ok_or_else(wrong),
+        Err(_) => {
+            let number: f64 = digits.parse().map_err(|_| wrong())?;
+            let bytes = number * f64::from(1_u32 << (shift / 2)) * f64::from(1_u32 << (shift / 2));
+            // Fractions of a byte and more digits than a double holds do not matter for a limit.
+            let is_size = bytes.is_finite() && bytes >= 0.0;
+            if is_size { Ok(bytes as u64) } else { Err(wrong()) }
+        }
+    }
+}
+
+/// The modes, some of which name other containers.
+pub(super) fn modes(
+    request: &CreateRequest,
+    find: impl Fn(&str) -> Result<Arc<Definition>, Error>,
+) -> Result<(), Error> {
+    let (config, host_config) = (&request.config, &request.host_config);
+    let exists = |name: &str| match find(name) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Invalid(error.to_string())),
+    };
+    match mode(&host_config.ipc_mode) {
+        Mode::Container(name) => exists(name)?,
+        Mode::Other(other) if !matches!(other, "none" | "shareable") => {
+            return invalid(format!("invalid IPC mode: {other}"));
+        }
+        _ => {}
+    }
+    match (mode(&host_config.pid_mode), host_config.pid_mode.as_str()) {
+        (Mode::Container(name), _) => exists(name)?,
+        (Mode::Host, _) | (_, "") => {}
+        (_, other) => return invalid(format!("invalid PID mode: {other}")),
+    }
+    if !matches!(host_config.uts_mode.as_str(), "" | "host") {
+        return invalid(format!("invalid UTS mode: {}", host_config.uts_mode));
+    }
+    if !matches!(host_config.cgroupns_mode.as_str(), "" | "private" | "host") {
+        return invalid(format!("invalid cgroup namespace mode: {}", host_config.cgroupns_mode));
+    }
+    let shared = match mode(&host_config.network_mode) {
+        Mode::Container(_) => true,
+        Mode::Host => {
+            if mode(&host_config.uts_mode) == Mode::Host && !config.hostname.is_empty() {
+                return invalid("conflicting options: hostname and the UTS mode");
+            }
+            false
+        }
+        _ => false,
+    };
+    if shared && !config.hostname.is_empty() {
+        return invalid("conflicting options: hostname and the network mode");
+    }
+    if shared && host_config.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
+        return invalid("conflicting options: custom host-to-IP mapping and the network mode");
+    }
+    if shared && host_config.dns.as_ref().is_some_and(|servers| !servers.is_empty()) {
+        return invalid("conflicting options: dns and the network mode");
+    }
+    endpoints(request)
+}
+
+fn endpoints(request: &CreateRequest) -> Result<(), Error> {
+    let why = |text: &str| {
+        invalid(format!("invalid config for network bridge: invalid endpoint settings:\n{text}"))
+    };
+    for endpoint in
+        request.networking_config.endpoints_config.iter().flatten().map(|(_, value)| value)
+    {
+        let addresses = endpoint.ipam_config.as_ref();
+        if addresses.is_some_and(|ipam| *ipam != api_spec::network::EndpointIpamConfig::default()) {
+            return why("user specified IP address is supported on user defined networks only");
+        }
+        if endpoint.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty()) {
+            return why(
+                "network-scoped alias is supported only for containers in user defined networks",
+            );
+        }
+        if endpoint.links.as_ref().is_some_and(|links| !links.is_empty()) {
+            return why("links are supported only for containers in user defined networks");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("10m").unwrap(), 10 << 20);
+        assert_eq!(size("64KB").unwrap(), 64 << 10);
+        assert_eq!(size("1.5k").unwrap(), 1536);
+        assert_eq!(size("-1").unwrap(), 0);
+        assert!(size("abc").is_err() && size("").is_err() && size("1x").is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! Binds, tmpfs and mounts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use api_spec::container::{HostConfig, Mount};
+
+use super::{Error, invalid};
+use crate::spec::{parse_bind, parse_tmpfs};
+
+pub(super) fn check(host_config: &HostConfig) -> Result<(), Error> {
+    let mut targets = BTreeSet::new();
+    let mut take = |target: &str| match targets.insert(target.to_owned()) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("Duplicate mount point: {target}"))),
+    };
+    for text in host_config.binds.iter().flatten().filter(|text| text.starts_with('/')) {
+        let bind = parse_bind(text).map_err(Error::Invalid)?;
+        take(&bind.target)?;
+    }
+    for mount in host_config.mounts.iter().flatten() {
+        one(mount)?;
+        take(&mount.target)?;
+    }
+    for (target, options) in host_config.tmpfs.iter().flatten() {
+        if !target.starts_with('/') {
+            return invalid(format!("invalid mount path: '{target}' mount path must be absolute"));
+        }
+        parse_tmpfs(options).map_err(Error::Invalid)?;
+        take(target)?;
+    }
+    Ok(())
+}
+
+fn one(mount: &Mount) -> Result<(), Error> {
+    let kind = &mount.r#type;
+    let why = |text: &str| invalid(format!("invalid mount config for type {kind:?}: {text}"));
+    let absolute = |path: &str| format!("invalid mount path: '{path}' mount path must be absolute");
+    if !matches!(kind.as_str(), "bind" | "volume" | "tmpfs" | "image" | "cluster" | "npipe") {
+        return why("mount type unknown");
+    }
+    if mount.target.is_empty() {
+        return why("field Target must not be empty");
+    }
+    if !mount.target.starts_with('/') {
+        return why(&absolute(&mount.target));
+    }
+    if mount.target.trim_matches('/').is_empty() {
+        return why("invalid specification: destination can't be '/'");
+    }
+    match kind.as_str() {
+        "bind" if mount.source.is_empty() => why("field Source must not be empty"),
+        "bind" if !mount.source.starts_with('/') => why(&absolute(&mount.source)),
+        "bind" if mount.volume_options.is_some() || mount.tmpfs_options.is_some() => {
+            why("field VolumeOptions and TmpfsOptions must not be specified")
+        }
+        "bind" => bind(mount),
+        "tmpfs" if !mount.source.is_empty() => why("field Source must not be specified"),
+        "tmpfs" if mount.bind_options.is_some() => why("field BindOptions must not be specified"),
+        _ => Ok(()),
+    }
+}
+
+fn bind(mount: &Mount) -> Result<(), Error> {
+    let options = mount.bind_options.clone().unwrap_or_default();
+    let known = ["", "private", "rprivate", "shared", "rshared", "slave", "rslave"];
+    if !known.contains(&options.propagation.as_str()) {
+        return invalid(format!(
+            "invalid mount config for type \"bind\": invalid propagation mode: {}",
+            options.propagation
+        ));
+    }
+    if options.read_only_force_recursive && !mount.read_only {
+        return invalid("mount must be set to read-only when setting ReadOnlyForceRecursive");
+    }
+    if !options.create_mountpoint && !Path::new(&mount.source).exists() {
+        return invalid(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {}",
+            mount.source
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! A client's connection beside a monitor's: bytes go both ways until the container's side ends, the client goes, or
+//! the client types the keys to detach.
+
+mod detach;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+pub(crate) use detach::Keys;
+
+use crate::http::hijack::Stream;
+
+/// Bytes that are moved at once.
+const CHUNK: usize = 32 * 1024;
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The container's streams have ended, or the client has gone.
+    Closed,
+    /// The client typed the keys.
+    Detached,
+}
+
+/// Moves bytes until the session ends. What the client sends is passed on only with `stdin`; clients without it close
+/// their side at once and go on reading. `keys`: what detaches, for clients with a terminal.
+pub(crate) async fn join(
+    client: Stream,
+    monitor: UnixStream,
+    stdin: bool,
+    keys: Option<Keys>,
+) -> End {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_monitor, mut to_monitor) = monitor.into_split();
+    let output = async {
+        // Errors on either side are the end of the session; there is nobody to tell.
+        let _ = copy(&mut from_monitor, &mut to_client).await;
+        let _ = to_client.shutdown().await;
+        End::Closed
+    };
+    let input = async {
+        let mut keys = keys.map(detach::Matcher::new);
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let read = match from_client.read(&mut buffer).await {
+                Ok(read) if read > 0 => read,
+                _ => break,
+            };
+            if !stdin {
+                continue;
+            }
+            let typed = &buffer[..read];
+            let sent = match keys.as_mut().map(|keys| keys.feed(typed)) {
+                None => to_monitor.write_all(typed).await,
+                Some(detach::Fed::Pass(bytes)) => to_monitor.write_all(&bytes).await,
+                Some(detach::Fed::Detach(bytes)) => {
+                    let _ = to_monitor.write_all(&bytes).await;
+                    return End::Detached;
+                }
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+        // The half close is the end of standard input; the output goes on.
+        if stdin {
+            let _ = to_monitor.shutdown().await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        end = output => end,
+        end = input => end,
+    }
+}
+
+async fn copy(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}
