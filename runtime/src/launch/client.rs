@@ -31,7 +31,8 @@ pub enum LaunchError {
     /// The request could not be written down.
     #[error("launch request of {id}: {source}")]
     Request { id: String, source: serde_json::Error },
-    /// The request could not be handed over; the launcher is gone or stuck.
+    /// The request could not be handed over; the launcher is gone or stuck. If it was stuck it is let
+    /// go: start another one.
     #[error("launch of {id}: {call}: {source}")]
     Hand { id: String, call: &'static str, source: io::Error },
     /// The launcher could not fork the monitor.
@@ -116,19 +117,18 @@ impl Launcher {
         descriptors.extend(fds.netns.as_ref().map(AsFd::as_fd));
         descriptors.extend(fds.target.as_ref().map(AsFd::as_fd));
 
-        let guard = self.lock();
+        let mut guard = self.lock();
         let socket = guard.as_ref().ok_or_else(|| hand("socket")(rustix::io::Errno::PIPE))?;
         wire::send(socket, &header.to_bytes(), &descriptors).map_err(hand("sendmsg"))?;
         // From here on the listener is the monitor's alone: it is to close when that one ends.
         drop(descriptors);
         drop(fds);
-        let mut ready = [PollFd::new(socket, PollFlags::IN)];
-        let limit = Timespec { tv_sec: ANSWER_LIMIT_SECONDS, tv_nsec: 0 };
-        let answers = rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&limit)));
-        if answers.map_err(hand("poll"))? == 0 {
-            return Err(hand("answer")(rustix::io::Errno::TIMEDOUT));
+        let answer = await_answer(socket);
+        if answer.is_err() {
+            // An answer that comes later must not be taken for that to another request.
+            *guard = None;
         }
-        match wire::receive_answer(socket).map_err(hand("recvmsg"))? {
+        match answer.map_err(hand("answer"))? {
             Ok(pid) => Ok(MonitorPid(pid)),
             Err(source) => Err(LaunchError::Refused { id: id(), source: source.into() }),
         }
@@ -138,6 +138,15 @@ impl Launcher {
         // A panic while it was held can not have left a half-sent packet behind.
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn await_answer(socket: &OwnedFd) -> rustix::io::Result<Result<i32, rustix::io::Errno>> {
+    let mut ready = [PollFd::new(socket, PollFlags::IN)];
+    let limit = Timespec { tv_sec: ANSWER_LIMIT_SECONDS, tv_nsec: 0 };
+    if rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&limit)))? == 0 {
+        return Err(rustix::io::Errno::TIMEDOUT);
+    }
+    wire::receive_answer(socket)
 }
 
 impl Drop for Launcher {

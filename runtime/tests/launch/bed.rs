@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::Spec;
 use runtime::cgroup::{Cgroup, Layout};
 use runtime::launch::{
-    Kind, LaunchFds, LaunchRequest, Launcher, LogConfig, MonitorPid, StdioConfig,
+    Kind, LaunchError, LaunchFds, LaunchRequest, Launcher, LogConfig, MonitorPid, StdioConfig,
 };
 use runtime::monitor::protocol::{ExitRecord, State};
 use runtime::plan::{Extras, Host, Plan, compile, compile_exec};
@@ -155,6 +155,14 @@ impl Bed {
     /// Compiles the order and prepares its places; `wait` runs before the launch, with the socket
     /// listening.
     pub(crate) fn start_after(&self, order: Order, before: impl FnOnce(&Path)) -> Started {
+        self.try_start(order, before).unwrap()
+    }
+
+    pub(crate) fn try_start(
+        &self,
+        order: Order,
+        before: impl FnOnce(&Path),
+    ) -> Result<Started, LaunchError> {
         let id = next_id();
         let spec = self.spec(&id, &order);
         let plan = compile(&spec, &Extras::default(), &self.host).unwrap();
@@ -175,7 +183,7 @@ impl Bed {
         let flags = rustix::process::PidfdFlags::empty();
         let target = rustix::process::pidfd_open(pid, flags).unwrap();
         let spec = container.spec.clone();
-        self.launch(id, spec, plan, None, order, Some(target), |_| ())
+        self.launch(id, spec, plan, None, order, Some(target), |_| ()).unwrap()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where a request is put together")]
@@ -188,7 +196,7 @@ impl Bed {
         order: Order,
         target: Option<OwnedFd>,
         before: impl FnOnce(&Path),
-    ) -> Started {
+    ) -> Result<Started, LaunchError> {
         let place = |name: &str| self.directory.path().join(format!("{id}.{name}"));
         self.started.lock().unwrap().push(format!("{GROUPS}/{id}"));
         let (socket, record, log) = (place("sock"), place("exit.json"), place("log"));
@@ -205,8 +213,8 @@ impl Bed {
             kind: if target.is_some() { Kind::Exec } else { Kind::Container },
         };
         let fds = LaunchFds { listener: listener.into(), netns: None, target };
-        let monitor = self.launcher.launch(&request, fds).unwrap();
-        Started { id, monitor, socket, record, log, spec }
+        let monitor = self.launcher.launch(&request, fds)?;
+        Ok(Started { id, monitor, socket, record, log, spec })
     }
 
     /// Starts, collects both streams from the first byte on, and waits for the end.

@@ -12,6 +12,7 @@ fn containers_outlive_the_launcher() {
     let launcher = rustix::process::Pid::from_raw(bed.launcher.pid().cast_signed()).unwrap();
     rustix::process::kill_process(launcher, rustix::process::Signal::KILL).unwrap();
     wait_until("the launcher's end", || !bed.launcher.is_alive());
+    assert!(bed.try_start(shell("true"), |_| ()).is_err());
 
     let mut control = Control::new(&started.socket);
     assert_eq!(control.running(), pid);
