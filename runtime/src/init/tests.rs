@@ -16,6 +16,7 @@ use rustix::process::{WaitIdOptions, waitid};
 use serde_json::{Value, json};
 
 use super::{InitContext, Stdio, clone_flags, join_before_clone, run};
+use crate::cgroup::Cgroup;
 use crate::error::StepError;
 use crate::launch::handshake::{self, FromInit, ToInit};
 use crate::plan::{Extras, Host, Plan, compile, compile_exec};
@@ -84,14 +85,19 @@ impl Container {
     }
 
     fn run(&self) -> Outcome {
-        let (outcome, ()) = self.run_and(|_| ());
-        outcome
+        self.run_in(None)
+    }
+
+    /// Runs the container in a control group.
+    fn run_in(&self, group: Option<&Cgroup>) -> Outcome {
+        let root = mount_detached(&Rootfs::Directory(self.root.path().to_owned())).unwrap();
+        go(self.plan(), Some(root), None, group, |_| ()).0
     }
 
     /// Runs the container; calls `meanwhile` with its pidfd once it runs.
     fn run_and<T>(&self, meanwhile: impl FnOnce(&OwnedFd) -> T) -> (Outcome, T) {
         let root = mount_detached(&Rootfs::Directory(self.root.path().to_owned())).unwrap();
-        go(self.plan(), Some(root), None, meanwhile)
+        go(self.plan(), Some(root), None, None, meanwhile)
     }
 
     /// Runs a process in the running container behind `target`.
@@ -99,7 +105,7 @@ impl Container {
         let spec: Spec = serde_json::from_value(self.spec.clone()).unwrap();
         let process = serde_json::from_value(process).unwrap();
         let plan = compile_exec(&spec, &process, extras, &Host::probe()).unwrap();
-        go(plan, None, Some(target.try_clone().unwrap()), |_| ()).0
+        go(plan, None, Some(target.try_clone().unwrap()), None, |_| ()).0
     }
 }
 
@@ -108,6 +114,7 @@ fn go<T>(
     plan: Plan,
     rootfs: Option<OwnedFd>,
     target: Option<OwnedFd>,
+    group: Option<&Cgroup>,
     meanwhile: impl FnOnce(&OwnedFd) -> T,
 ) -> (Outcome, T) {
     let (monitor, sync) = handshake::pair().unwrap();
@@ -124,7 +131,10 @@ fn go<T>(
     let context = InitContext { plan, sync, rootfs, netns: None, target, stdio };
     let pidfd = match clone(flags, None).unwrap() {
         Side::Child => run(context),
-        Side::Parent { pidfd, .. } => pidfd,
+        Side::Parent { pid, pidfd } => {
+            group.into_iter().for_each(|group| group.attach(pid).unwrap());
+            pidfd
+        }
     };
     drop(context);
     let mut outcome = Outcome::default();

@@ -259,3 +259,36 @@ fn limits_and_oom_score() {
     container.spec["process"]["user"]["umask"] = json!(0o027);
     assert_eq!(container.run().output, "77\n123\n0027\n");
 }
+
+/// The container's own groups, read-only, and no way to the host's.
+#[test]
+fn control_groups_inside() {
+    if !possible() {
+        return;
+    }
+    let name = format!("/jocker-test-{}", std::process::id());
+    let script = "cat /proc/self/cgroup; cat /proc/self/mountinfo; mount; \
+        for d in /sys/fs/cgroup /sys/fs/cgroup/*; do busybox mkdir $d/x; done";
+    let mut container = Container::new(script);
+    container.spec["linux"]["cgroupsPath"] = json!(name);
+    container.spec["mounts"].as_array_mut().unwrap().push(json!({
+        "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+        "options": ["ro", "nosuid", "noexec", "nodev"],
+    }));
+    let plan = container.plan();
+    let layout = Host::probe().layout;
+    let group = Cgroup::create(&plan.cgroup, &layout).unwrap();
+    let outcome = container.run_in(Some(&group));
+    let removed = group.remove();
+    let output = &outcome.output;
+    assert_eq!(outcome.failed, None);
+    removed.unwrap();
+    assert!(!output.contains(&name), "{output}");
+    let mounts: Vec<&str> = output
+        .lines()
+        .filter(|line| line.contains(" - cgroup") && line.contains(" / /sys"))
+        .collect();
+    assert_eq!(mounts.len(), layout.mounts().len(), "{output}");
+    assert!(mounts.iter().all(|line| line.contains(" ro,nosuid,nodev,noexec")), "{output}");
+    assert!(output.matches("Read-only file system").count() > layout.mounts().len(), "{output}");
+}
