@@ -1,1 +1,99 @@
-fn main() {}
+//! `jocker-bench`: what containers cost behind Docker sockets, side by side in one run.
+//!
+//! Every measure is taken in turns (one round on the first socket, one on the next, and again), so
+//! that what else the machine does falls on all of them. The bare floor is measured in the same
+//! minute: the same namespaces, overlay, mounts and exec by system calls alone.
+
+mod containers;
+mod floor;
+mod memory;
+mod peer;
+mod pull;
+mod requests;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::peer::Peer;
+use crate::table::Table;
+
+/// Compares Docker sockets; the first one is ours, ratios are the others' medians over ours.
+#[derive(Debug, Parser)]
+#[command(name = "jocker-bench", version)]
+struct Flags {
+    /// NAME=unix:///path of each daemon
+    #[arg(required = true, value_name = "NAME=SOCKET")]
+    hosts: Vec<String>,
+
+    /// Rounds of the measures of containers
+    #[arg(long, default_value_t = 20)]
+    rounds: usize,
+
+    /// Rounds of the pull
+    #[arg(long, default_value_t = 3)]
+    pulls: usize,
+
+    /// Size of the pulled image's layers together, in MB, unpacked
+    #[arg(long, default_value_t = 250)]
+    pull_size: usize,
+
+    /// Only measures whose name contains one of these words
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
+
+    /// Also write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Flags {
+    fn wants(&self, measure: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| measure.contains(word.as_str()))
+    }
+}
+
+fn main() -> Result<()> {
+    if let Some(request) = floor::Request::of_arguments() {
+        return floor::serve(&request);
+    }
+    let flags = Flags::parse();
+    anyhow::ensure!(
+        rustix::process::geteuid().is_root(),
+        "root is needed: the floor makes namespaces"
+    );
+    let peers: Vec<Peer> =
+        flags.hosts.iter().map(|host| Peer::connect(host)).collect::<Result<_>>()?;
+    let mut table = Table::new(peers.iter().map(|peer| peer.name.clone()).collect());
+    for peer in &peers {
+        peer.provide_image().with_context(|| format!("the image of {}", peer.name))?;
+    }
+    if flags.wants("memory") {
+        memory::measure(&peers, &mut table)?;
+    }
+    if flags.wants("floor") {
+        floor::measure(flags.rounds, &mut table)?;
+    }
+    if flags.wants("container") {
+        containers::cycles(&peers, flags.rounds, &mut table);
+    }
+    if flags.wants("cli") {
+        containers::by_the_cli(&peers, flags.rounds, &mut table);
+    }
+    if flags.wants("exec") {
+        containers::execs(&peers, flags.rounds, &mut table);
+    }
+    if flags.wants("requests") {
+        requests::measure(&peers, &mut table)?;
+    }
+    if flags.wants("pull") {
+        pull::measure(&peers, flags.pulls, flags.pull_size, &mut table)?;
+    }
+    print!("{}", table.render());
+    if let Some(path) = &flags.json {
+        std::fs::write(path, table.json().to_string())?;
+    }
+    Ok(())
+}

@@ -86,7 +86,11 @@ impl Registry {
     /// Starts one that wants credentials.
     pub fn guarded(guard: Guard) -> Self {
         isolate();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::listening(TcpListener::bind("127.0.0.1:0").expect("a free port"), guard)
+    }
+
+    /// Starts one on a listener of the caller's.
+    pub fn listening(listener: TcpListener, guard: Guard) -> Self {
         let address = listener.local_addr().expect("its address");
         let state = State {
             content: HashMap::new(),
@@ -99,6 +103,12 @@ impl Registry {
         let state = Arc::new(Mutex::new(state));
         serve::spawn(listener, Arc::clone(&state), address);
         Self { address, state }
+    }
+
+    /// Serves the same content on one more listener.
+    pub fn also_on(&self, listener: TcpListener) {
+        let address = listener.local_addr().expect("its address");
+        serve::spawn(listener, Arc::clone(&self.state), address);
     }
 
     /// `127.0.0.1:PORT`.

@@ -9,13 +9,13 @@ use harness::registry::Registry;
 use harness::{Client, Daemon, eventually, name, source};
 use serde_json::json;
 
-/// The steps that the sources name: the string arguments of `crash::at(…)`.
+/// The steps that the sources name: the arguments of `crash::step(…)`.
 fn steps() -> Vec<String> {
     let mut steps: Vec<String> = source::files(".rs")
         .iter()
         .filter(|file| !file.path.starts_with("tests/"))
         .flat_map(|file| {
-            let pieces = file.text.split("crash::at(\"").skip(1);
+            let pieces = file.text.split("crash::step(\"").skip(1);
             pieces
                 .filter_map(|piece| piece.split('"').next())
                 .map(str::to_owned)
@@ -33,35 +33,35 @@ fn two_layers() -> Image {
     Image::new(Flavour::Oci, layers, &json!({ "Cmd": ["sh"], "Env": [PATH] }))
 }
 
-/// Sends a request whose answer may never come.
-fn send(client: &Client, path: &str, body: &serde_json::Value) {
-    let (client, path, body) = (client.clone(), path.to_owned(), body.clone());
-    let asked = std::thread::spawn(move || {
-        // The connection breaks when the daemon dies: that is no failure of this test.
-        std::panic::set_hook(Box::new(|_| {}));
-        client.post_json(&path, &body).status
-    });
-    let _broken_or_answered = asked.join();
+/// Makes a request whose answer may never come.
+fn attempt(client: &Client, request: impl FnOnce(&Client) + Send + 'static) {
+    if !client.is_up() {
+        return;
+    }
+    // The connection breaks when the daemon dies: that is no failure of this test.
+    std::panic::set_hook(Box::new(|_| {}));
+    let client = client.clone();
+    let _broken_or_answered = std::thread::spawn(move || request(&client)).join();
     let _restored = std::panic::take_hook();
 }
 
-/// Pulls and starts under a daemon that dies at `step`; whether it died.
+/// Pulls, creates, starts and removes under a daemon that dies at `step`; whether it died.
 fn die_at(daemon: &mut Daemon, step: &str, reference: &str) -> bool {
     daemon.kill9();
     daemon.start_again(&Options::new().env("JOCKER_CRASH_AT", step));
     let http = daemon.http().clone();
+    let called = name();
     let body = json!({ "Image": reference, "Cmd": ["sh", "-c", "exit 3"],
         "HostConfig": { "NetworkMode": "bridge" } });
-    send(&http, &format!("/images/create?fromImage={reference}"), &json!({}));
-    if http.is_up() {
-        let called = name();
-        send(&http, &format!("/containers/create?name={called}"), &body);
-        if http.is_up() {
-            send(&http, &format!("/containers/{called}/start"), &json!({}));
-        }
-        if http.is_up() {
-            send(&http, &format!("/containers/{called}/wait"), &json!({}));
-        }
+    let create = format!("/containers/create?name={called}");
+    let pull = format!("/images/create?fromImage={reference}");
+    attempt(&http, move |client| drop(client.post(&pull)));
+    attempt(&http, move |client| drop(client.post_json(&create, &body)));
+    for path in [format!("/containers/{called}/start"), format!("/containers/{called}/wait")] {
+        attempt(&http, move |client| drop(client.post(&path)));
+    }
+    for path in [format!("/containers/{called}?force=1"), format!("/images/{reference}")] {
+        attempt(&http, move |client| drop(client.delete(&path)));
     }
     !http.is_up()
 }

@@ -171,7 +171,7 @@ fn write_reply(
         thread::sleep(Duration::from_millis(pause));
         return Ok(false);
     }
-    let mut body = reply.body[reply.from..].to_vec();
+    let body = &reply.body[reply.from..];
     let mut head = format!("HTTP/1.1 {} .\r\nContent-Length: {}\r\n", reply.status, body.len());
     head += "Docker-Distribution-Api-Version: registry/2.0\r\n";
     for (name, value) in &reply.headers {
@@ -187,8 +187,10 @@ fn write_reply(
             return Ok(false);
         }
         Some(FaultKind::Flip) => {
-            let middle = body.len() / 2;
-            body[middle] ^= 1;
+            let mut other = body.to_vec();
+            other[body.len() / 2] ^= 1;
+            writer.write_all(&other)?;
+            return Ok(true);
         }
         Some(FaultKind::Slow(pause)) => {
             for piece in body.chunks(16 * 1024) {
@@ -199,6 +201,6 @@ fn write_reply(
         }
         Some(FaultKind::Status(_) | FaultKind::Silent(_)) | None => {}
     }
-    writer.write_all(&body)?;
+    writer.write_all(body)?;
     Ok(true)
 }
