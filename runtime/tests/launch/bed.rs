@@ -174,8 +174,15 @@ impl Bed {
         self.start_after(order, |_| ())
     }
 
-    /// Starts a further process in a running container.
-    pub(crate) fn exec(&self, container: &Started, pid: i32, order: Order) -> Started {
+    /// Starts with a control client that was there first.
+    pub(crate) fn start_controlled(&self, order: Order) -> (Started, Control) {
+        let mut control = None;
+        let started = self.start_after(order, |socket| control = Some(Control::new(socket)));
+        (started, control.unwrap())
+    }
+
+    /// Starts a further process in a running container, with a control client.
+    pub(crate) fn exec(&self, container: &Started, pid: i32, order: Order) -> (Started, Control) {
         let id = next_id();
         let process = self.spec(&id, &order).process().clone().unwrap();
         let plan = compile_exec(&container.spec, &process, &Extras::default(), &self.host).unwrap();
@@ -183,7 +190,10 @@ impl Bed {
         let flags = rustix::process::PidfdFlags::empty();
         let target = rustix::process::pidfd_open(pid, flags).unwrap();
         let spec = container.spec.clone();
-        self.launch(id, spec, plan, None, order, Some(target), |_| ()).unwrap()
+        let mut control = None;
+        let before = |socket: &Path| control = Some(Control::new(socket));
+        let exec = self.launch(id, spec, plan, None, order, Some(target), before).unwrap();
+        (exec, control.unwrap())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where a request is put together")]

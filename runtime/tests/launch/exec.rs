@@ -2,23 +2,20 @@
 
 use runtime::launch::StdioConfig;
 
-use crate::bed::{Bed, Control, Order, attach, order, shell};
+use crate::bed::{Bed, Order, order, shell};
 
 #[test]
 fn joins_the_container() {
     let bed = Bed::new();
-    let container = bed.start(shell("echo mark >/tmp/mark; sleep 1000"));
-    let mut control = Control::new(&container.socket);
+    let (container, mut control) = bed.start_controlled(shell("echo mark >/tmp/mark; sleep 1000"));
     let pid = control.running();
     crate::bed::wait_until("the mark", || bed.directory.path().join("root/tmp/mark").exists());
 
-    let exec = bed.exec(&container, pid, shell("cat /tmp/mark; cat /proc/1/comm; exit 9"));
-    let client = attach(&exec.socket, false);
-    let mut exec_control = Control::new(&exec.socket);
+    let (exec, mut exec_control) =
+        bed.exec(&container, pid, shell("cat /tmp/mark; cat /proc/1/comm; exit 9"));
     let exit = exec_control.exit();
     assert_eq!(exit.exit_code, 9);
     assert_eq!(exec.exit_record(), exit);
-    drop(client);
     let log = std::fs::read_to_string(&exec.log).unwrap();
     assert!(log.contains(r#""mark\n""#) && log.contains(r#""sleep\n""#), "{log}");
     exec_gone(&exec.monitor.0.to_string());
@@ -33,11 +30,9 @@ fn joins_the_container() {
 #[test]
 fn is_in_the_containers_groups_and_dies_with_it() {
     let bed = Bed::new();
-    let container = bed.start(order(&["/bin/sleep", "1000"]));
-    let mut control = Control::new(&container.socket);
+    let (container, mut control) = bed.start_controlled(order(&["/bin/sleep", "1000"]));
     let pid = control.running();
-    let exec = bed.exec(&container, pid, order(&["/bin/sleep", "1000"]));
-    let mut exec_control = Control::new(&exec.socket);
+    let (_, mut exec_control) = bed.exec(&container, pid, order(&["/bin/sleep", "1000"]));
     let exec_pid = exec_control.running();
     let groups = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     assert_eq!(groups(pid), groups(exec_pid));
@@ -53,13 +48,12 @@ fn is_in_the_containers_groups_and_dies_with_it() {
 #[test]
 fn with_a_terminal() {
     let bed = Bed::new();
-    let container = bed.start(order(&["/bin/sleep", "1000"]));
-    let mut control = Control::new(&container.socket);
+    let (container, mut control) = bed.start_controlled(order(&["/bin/sleep", "1000"]));
     let pid = control.running();
     let stdio =
         StdioConfig { tty: true, stdin: true, stdin_once: true, console_size: Some((10, 20)) };
-    let exec = bed.exec(&container, pid, Order { stdio, ..shell("stty size; sleep 0.1") });
-    assert_eq!(Control::new(&exec.socket).exit().exit_code, 0);
+    let (exec, mut exec_control) = bed.exec(&container, pid, Order { stdio, ..shell("stty size") });
+    assert_eq!(exec_control.exit().exit_code, 0);
     let log = std::fs::read_to_string(&exec.log).unwrap();
     assert!(log.contains(r"10 20\r\n"), "{log}");
     let pid = rustix::process::Pid::from_raw(pid).unwrap();

@@ -3,7 +3,7 @@
 use runtime::cgroup::{Cgroup, Write};
 use serde_json::json;
 
-use crate::bed::{Bed, Control, Order, Started, order, shell, wait_until};
+use crate::bed::{Bed, Order, Started, order, shell, wait_until};
 
 fn cgroup(bed: &Bed, started: &Started) -> Cgroup {
     let path = started.spec.linux().as_ref().unwrap().cgroups_path().clone().unwrap();
@@ -20,8 +20,8 @@ fn out_of_memory_is_recorded() {
     let bed = Bed::new();
     let resources = json!({ "memory": { "limit": 16_777_216, "swap": 16_777_216 } });
     let command = "x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo survived";
-    let started = bed.start(Order { resources, ..shell(command) });
-    let exit = Control::new(&started.socket).exit();
+    let (started, mut control) = bed.start_controlled(Order { resources, ..shell(command) });
+    let exit = control.exit();
     assert!(exit.oom_killed, "{exit:?}");
     started.wait_gone(&bed);
 }
@@ -34,8 +34,8 @@ fn limits_stats_freezing_and_changes() {
         "pids": { "limit": 33 },
         "cpu": { "shares": 512, "quota": 50_000, "period": 100_000, "cpus": "0" },
     });
-    let started = bed.start(Order { resources, ..order(&["/bin/sleep", "1000"]) });
-    let mut control = Control::new(&started.socket);
+    let (started, mut control) =
+        bed.start_controlled(Order { resources, ..order(&["/bin/sleep", "1000"]) });
     let pid = control.running();
     let cgroup = cgroup(&bed, &started);
     assert_eq!(cgroup.pids().unwrap(), [pid]);
@@ -64,8 +64,8 @@ fn limits_stats_freezing_and_changes() {
 fn memory_limits_are_raised_and_lowered_together() {
     let bed = Bed::new();
     let resources = json!({ "memory": { "limit": 50_000_000, "swap": 60_000_000 } });
-    let started = bed.start(Order { resources, ..order(&["/bin/sleep", "1000"]) });
-    let mut control = Control::new(&started.socket);
+    let (started, mut control) =
+        bed.start_controlled(Order { resources, ..order(&["/bin/sleep", "1000"]) });
     control.running();
     let cgroup = cgroup(&bed, &started);
     if bed.host.layout.hierarchy("memory").is_some() {
@@ -97,8 +97,7 @@ fn devices_are_denied() {
 #[test]
 fn groups_of_the_container_below_its_own_are_removed() {
     let bed = Bed::new();
-    let started = bed.start(order(&["/bin/sleep", "1000"]));
-    let mut control = Control::new(&started.socket);
+    let (started, mut control) = bed.start_controlled(order(&["/bin/sleep", "1000"]));
     let pid = control.running();
     for group in started.groups(&bed) {
         std::fs::create_dir_all(group.join("inner/most")).unwrap();

@@ -17,8 +17,7 @@ fn output_and_exit_code() {
 #[test]
 fn a_signal_ends_it() {
     let bed = Bed::new();
-    let started = bed.start(order(&["/bin/sleep", "1000"]));
-    let mut control = Control::new(&started.socket);
+    let (started, mut control) = bed.start_controlled(order(&["/bin/sleep", "1000"]));
     let pid = control.running();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -31,8 +30,7 @@ fn a_signal_ends_it() {
 #[test]
 fn the_record_is_there_before_anybody_is_told() {
     let bed = Bed::new();
-    let started = bed.start(order(&["/bin/true"]));
-    let mut control = Control::new(&started.socket);
+    let (started, mut control) = bed.start_controlled(order(&["/bin/true"]));
     let exit = loop {
         match control.next().unwrap() {
             State::Exited { exit } => break exit,

@@ -120,8 +120,9 @@ fn a_slow_client_loses_nothing() {
 fn grandchildren_that_hold_the_streams_do_not_hold_the_end() {
     let bed = Bed::new();
     let namespaces: &[_] = &["mount", "ipc", "uts"];
-    let started = bed.start(Order { namespaces, ..shell("sleep 1000 & echo x") });
-    let exit = Control::new(&started.socket).exit();
+    let (started, mut control) =
+        bed.start_controlled(Order { namespaces, ..shell("sleep 1000 & echo x") });
+    let exit = control.exit();
     assert_eq!(exit.exit_code, 0);
     started.wait_gone(&bed);
 }

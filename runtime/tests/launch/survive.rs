@@ -54,8 +54,7 @@ fn a_monitor_is_small() {
     const OWN_MAX: u64 = 200;
     let bed = Bed::new();
     let command = "head -c 3000000 /dev/zero | tr '\\0' x; echo last; sleep 1000";
-    let started = bed.start(shell(command));
-    let mut control = Control::new(&started.socket);
+    let (started, mut control) = bed.start_controlled(shell(command));
     let pid = control.running();
     let log = || std::fs::read_to_string(&started.log).unwrap_or_default();
     wait_until("the output", || log().contains(r"last\n"));
