@@ -29,7 +29,7 @@ pub(crate) async fn bounded(mut response: Response, limit: u64) -> Result<Vec<u8
 pub(crate) async fn chunk(response: &mut Response) -> Result<Option<bytes::Bytes>, RegistryError> {
     match response.chunk().await {
         Ok(chunk) => Ok(chunk),
-        Err(error) => Err(network(&Method::GET, response.url(), &error)),
+        Err(error) => Err(network(&Method::GET, response.url(), error)),
     }
 }
 

@@ -118,7 +118,7 @@ impl Transport {
                 .body(form.clone());
         }
         let response =
-            builder.send().await.map_err(|error| network(&request.method, url, &error))?;
+            builder.send().await.map_err(|error| network(&request.method, url, error))?;
         self.has_answered.store(true, Ordering::Relaxed);
         Ok(response)
     }
@@ -184,7 +184,7 @@ impl Transport {
             // Reading the system's authorities takes time and is of no use to plain http.
             builder = builder.tls_certs_only([]);
         }
-        builder.build().map_err(|error| network(&Method::GET, url, &error))
+        builder.build().map_err(|error| network(&Method::GET, url, error))
     }
 }
 
@@ -209,7 +209,7 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
 }
 
 /// A transport failure in dockerd's form: `Get "url": reason`.
-pub(crate) fn network(method: &Method, url: &Url, error: &reqwest::Error) -> RegistryError {
+pub(crate) fn network(method: &Method, url: &Url, error: reqwest::Error) -> RegistryError {
     let method = match *method {
         Method::HEAD => "Head",
         Method::POST => "Post",
@@ -217,7 +217,8 @@ pub(crate) fn network(method: &Method, url: &Url, error: &reqwest::Error) -> Reg
     };
     let reason = match error.is_timeout() {
         true => "timed out".to_owned(),
-        false => root_cause(error),
+        // The URL that the error itself would show has a query.
+        false => root_cause(&error.without_url()),
     };
     RegistryError::Network { method, url: shown(url), reason }
 }
