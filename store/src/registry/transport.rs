@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use super::{Registries, RegistryError};
 const REDIRECT_LIMIT: usize = 10;
 /// A plain http server may wait for ever on a TLS greeting: then http is tried after this.
 const UNVERIFIED_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How the resolver, whose error type is out of reach here, begins to tell that a name is unknown.
+const NO_RECORDS: &str = "no records found";
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One request, before redirects.
@@ -205,7 +208,10 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    match cause.downcast_ref::<io::Error>() {
+        Some(error) if error.raw_os_error().is_some() => error.kind().to_string(),
+        _ => cause.to_string(),
+    }
 }
 
 /// A transport failure in dockerd's form: `Get "url": reason`.
@@ -215,11 +221,14 @@ pub(crate) fn network(method: &Method, url: &Url, error: reqwest::Error) -> Regi
         Method::POST => "Post",
         _ => "Get",
     };
-    let reason = match error.is_timeout() {
-        true => "timed out".to_owned(),
-        // The URL that the error itself would show has a query.
-        false => root_cause(&error.without_url()),
-    };
+    let is_timeout = error.is_timeout();
+    // The URL that the error itself would show has a query.
+    let mut reason = root_cause(&error.without_url());
+    if is_timeout {
+        reason = "timed out".to_owned();
+    } else if reason.starts_with(NO_RECORDS) {
+        reason = format!("lookup {}: no such host", url.host_str().unwrap_or_default());
+    }
     RegistryError::Network { method, url: shown(url), reason }
 }
 

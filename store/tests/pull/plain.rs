@@ -241,3 +241,19 @@ async fn concurrent_pulls_share_every_blob() {
         assert_eq!(registry.requests_for(&layer.digest().to_string()).len(), 1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pulls_run_in_tasks_of_their_own() {
+    let registry = Registry::start(Image::small("x").content("a:latest"));
+    let setting = std::sync::Arc::new(Setting::new());
+    let name = format!("{}/a", registry.domain());
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let (setting, name) = (std::sync::Arc::clone(&setting), name.clone());
+            tokio::spawn(async move { setting.pull(&name).await.expect("pull").image })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.expect("task"), Image::small("x").id());
+    }
+}
