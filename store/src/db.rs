@@ -9,7 +9,7 @@ mod migrations;
 pub(crate) mod records;
 pub(crate) mod snapshots;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
 use crate::digest::Digest;
 
 const FILE: &str = "jocker.db";
+/// Where commits go until a checkpoint; there as long as a connection is open.
+const LOG: &str = "jocker.db-wal";
 /// Page cache of a connection, in KiB: the working set is small, memory is dear.
 const CACHE_KIB: i64 = 512;
 /// How long a statement waits for the checkpoint's short locks, in milliseconds.
@@ -29,9 +31,11 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// A failed call on the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The file cannot be made.
-    #[error("create database {path:?}: {source}")]
-    Create {
+    /// A file cannot be made or synced.
+    #[error("{call} database {path:?}: {source}")]
+    File {
+        /// What was tried.
+        call: &'static str,
         /// The file.
         path: PathBuf,
         /// What the kernel answered.
@@ -66,7 +70,7 @@ impl Db {
         let path = root.join(FILE);
         // SQLite gives its log the same mode.
         let private = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        private.map_err(|source| DbError::Create { path: path.clone(), source })?;
+        private.map_err(|source| DbError::File { call: "create", path: path.clone(), source })?;
         let mut writer = connect(&path)?;
         migrations::run(&mut writer)?;
         let reader = connect(&path)?;
@@ -77,6 +81,24 @@ impl Db {
     pub(crate) fn lock(&self) -> Writer<'_> {
         // A panic while holding it rolled its transaction back: the connection is sound.
         Writer { connection: self.writer.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// One transaction that survives a power cut too. The log is synced when the lock is free
+    /// again: nobody who only wants a quick write waits for the disk.
+    pub(crate) fn durable<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, DbError> {
+        let value = self.lock().write(change)?;
+        self.sync()?;
+        Ok(value)
+    }
+
+    /// Makes all that was committed survive a power cut.
+    pub(crate) fn sync(&self) -> Result<(), DbError> {
+        let log = self.path.with_file_name(LOG);
+        let synced = File::open(&log).and_then(|file| file.sync_data());
+        synced.map_err(|source| DbError::File { call: "sync", path: log, source })
     }
 
     pub(crate) fn read<T>(
@@ -110,17 +132,6 @@ impl Writer<'_> {
         let value = change(&transaction)?;
         transaction.commit()?;
         Ok(value)
-    }
-
-    /// One transaction that survives a power cut too: the log is synced before it returns.
-    pub(crate) fn durable<T>(
-        &mut self,
-        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, DbError> {
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        let result = self.write(change);
-        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
-        result
     }
 
     /// Reads with the names locked.

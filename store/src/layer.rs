@@ -180,7 +180,7 @@ impl Inner {
             self.throw_away(&place)?;
         }
         match fs::rename(temporary, &place) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(error) if is_taken(&error) => Ok(()),
             result => result.on("rename", &place),
         }
     }
@@ -195,6 +195,11 @@ impl Inner {
             Err(error) => Err(IoError::new(format!("read {path:?}"), error)),
         }
     }
+}
+
+/// What rename(2) answers for a directory that is not empty depends on the file system.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }
 
 /// The chain ids of layers, lowest first.

@@ -4,6 +4,7 @@
 //! when the store is opened, so a stale or lost one is never believed.
 
 use std::fs;
+use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
@@ -67,8 +68,8 @@ impl Inner {
     pub(crate) fn write_layout(&self) -> Result<(), FreeError> {
         self.write_if_other("oci-layout", LAYOUT)?;
         // Two changes at once must not write an older index over a newer one.
-        let writer = self.db.lock();
-        let rows = writer.read(images::all)?;
+        let _turn = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.db.read(images::all)?;
         self.write_if_other("index.json", &index(&rows).to_string())?;
         Ok(())
     }

@@ -96,9 +96,11 @@ impl Inner {
         if candidates.is_empty() {
             return Ok(Candidates::default());
         }
-        let mut writer = self.db.lock();
-        let unused = writer.durable(|db| images::forget_unused(db, candidates))?;
+        let unused = self.db.durable(|db| images::forget_unused(db, candidates))?;
         crash::step("store.collect.forgotten");
+        let writer = self.db.lock();
+        // A commit may have taken some of it up again while the log was synced.
+        let unused = writer.read(|db| images::unused(db, &unused))?;
         for chain_id in &unused.layers {
             self.throw_away(&self.layer_dir(chain_id))?;
         }

@@ -31,8 +31,9 @@
 //! # Locks
 //!
 //! The writer's connection is the one lock over names: commit, removal, collection and the making
-//! of a snapshot hold it while they look at rows and rename bytes. A [`Lease`] puts collection
-//! off while a pull relies on bytes that no row names yet.
+//! of a snapshot hold it while they look at rows and rename bytes, and never while they wait for a
+//! disk to sync. A [`Lease`] puts collection off while a pull relies on bytes that no row names
+//! yet. Taken in this order: leases or index, then the writer or the reader.
 
 pub mod content;
 pub mod crash;
@@ -117,6 +118,8 @@ pub(crate) struct Inner {
     catalog: image::CatalogCell,
     leases: Mutex<lease::Leases>,
     ingesting: Mutex<HashSet<Digest>>,
+    /// Held by who writes `index.json`.
+    indexing: Mutex<()>,
     numbers: AtomicU64,
     recovery: OnceLock<Recovery>,
     /// Held as long as the store is open.
@@ -150,6 +153,7 @@ impl Inner {
             catalog: image::CatalogCell::default(),
             leases: Mutex::default(),
             ingesting: Mutex::default(),
+            indexing: Mutex::default(),
             numbers: AtomicU64::new(0),
             recovery: OnceLock::new(),
             _lock: lock,
@@ -256,7 +260,8 @@ impl Store {
         Lease::new(&self.inner, name)
     }
 
-    /// Waits until everything that was removed is also deleted: for an orderly end.
+    /// Waits until everything that was removed is also deleted. Nothing needs it: what is left is
+    /// deleted when the store is opened again.
     pub fn settle(&self) {
         self.inner.keeper.settle();
     }

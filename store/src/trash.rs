@@ -11,8 +11,8 @@ use std::thread;
 
 use crate::db;
 
-/// Transactions between two checkpoints.
-const CHECKPOINT_EVERY: u32 = 256;
+/// Transactions between two checkpoints; the first transaction after one waits for a sync.
+const CHECKPOINT_EVERY: u32 = 1024;
 
 #[derive(Debug)]
 enum Task {

@@ -96,7 +96,9 @@ impl Inner {
             digest: digest.map(|digest| (repository, digest)),
             ..*row
         };
-        Ok(writer.durable(|db| images::put(db, &row))?)
+        writer.write(|db| images::put(db, &row))?;
+        drop(writer);
+        Ok(self.db.sync()?)
     }
 
     /// The manifest in OCI's form, which `index.json` names: itself, or a blob made of Docker's.

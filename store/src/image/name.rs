@@ -15,7 +15,7 @@ impl Images {
         let (Some(tag), None) = (reference.tag(), reference.digest()) else {
             return Err(ImageError::NoTag(reference.clone()));
         };
-        let found = self.inner.db.lock().durable(|db| {
+        let found = self.inner.db.durable(|db| {
             let found = images::exists(db, id)?;
             if found {
                 images::put_tag(db, id, &reference.name(), tag)?;
@@ -34,7 +34,7 @@ impl Images {
     /// `NotFound`, `NoTag`, the file system's or the database's.
     pub fn untag(&self, reference: &Reference) -> Result<Untagged, ImageError> {
         let repository = reference.name();
-        let taken = self.inner.db.lock().durable(|db| {
+        let taken = self.inner.db.durable(|db| {
             let taken = match (reference.digest(), reference.tag()) {
                 (Some(digest), _) => {
                     images::delete_digest(db, &repository, digest)?.map(|id| (id, Vec::new()))

@@ -12,7 +12,7 @@ impl Images {
     /// `NotFound`, the file system's or the database's.
     pub fn remove(&self, id: &ImageId) -> Result<Removed, ImageError> {
         let image = self.get(id)?;
-        let candidates = self.inner.db.lock().durable(|db| images::delete(db, id))?;
+        let candidates = self.inner.db.durable(|db| images::delete(db, id))?;
         let Some(candidates) = candidates else {
             return Err(ImageError::NotFound(id.to_string()));
         };

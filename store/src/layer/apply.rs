@@ -133,6 +133,10 @@ impl Applier<'_> {
         if self.bytes > self.limits.bytes {
             return Err(ArchiveError::Limit { what: "bytes", limit: self.limits.bytes }.into());
         }
+        if archive.headers().saturating_add(self.root.implicit()) > self.limits.entries {
+            let limit = self.limits.entries;
+            return Err(ArchiveError::Limit { what: "entries", limit }.into());
+        }
         let path = CleanPath::new(&entry.path, self.limits).map_err(EntryError::from);
         let result = match path {
             Ok(path) => match self.place(&path, entry) {

@@ -4,7 +4,7 @@
 /// Bounds of one layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// Headers in the archive, extension headers included.
+    /// Headers in the archive, extension headers included, and directories made without one.
     pub(crate) entries: u64,
     /// Bytes of the archive, and apart from that the sum of its files' sizes, holes included.
     pub(crate) bytes: u64,

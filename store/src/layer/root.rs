@@ -29,11 +29,12 @@ const OPEN_DIRECTORY: OFlags =
 pub(crate) struct Root {
     root: Rc<OwnedFd>,
     open: HashMap<CleanPath, Rc<OwnedFd>>,
+    implicit: u64,
 }
 
 impl Root {
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { root: Rc::new(directory), open: HashMap::new() }
+        Self { root: Rc::new(directory), open: HashMap::new(), implicit: 0 }
     }
 
     /// A directory that is there; symbolic links on the way are resolved in the root.
@@ -74,8 +75,14 @@ impl Root {
         };
         while let Some(name) = missing.pop() {
             directory = Rc::new(make_implicit(&directory, &name)?);
+            self.implicit += 1;
         }
         self.directory(path)
+    }
+
+    /// How many directories the archive had no entry for.
+    pub(crate) fn implicit(&self) -> u64 {
+        self.implicit
     }
 
     /// Something that may have been on the way to an open directory has gone.

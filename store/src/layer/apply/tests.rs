@@ -373,6 +373,12 @@ fn bombs_are_answered_with_their_limit() {
     let deep = Specimen::default().directory("a/b/c/d/e/f", 0o755);
     let error = entry_error(ground.apply_with(deep, &limits));
     assert!(matches!(error, EntryError::Path(PathError::TooDeep(5))));
+    let parents = (0..9).fold(Specimen::default(), |tar, n| tar.file(&format!("d{n}/x/y"), b""));
+    let result = ground.apply_with(parents, &limits);
+    assert!(matches!(
+        result,
+        Err(ApplyError::Archive(ArchiveError::Limit { what: "entries", .. }))
+    ));
     let deeper = "d/".repeat(100_000);
     let deep = Specimen::default().pax(b'x', &[("path", deeper.as_bytes())]).directory("d", 0o755);
     let error = entry_error(ground.apply(deep));
