@@ -104,11 +104,7 @@ impl Filters {
     }
 
     /// True when **all** values of the key (`name` or `name=value`) hold for the labels.
-    pub fn matches_labels<'a>(
-        &self,
-        key: &str,
-        label: impl Fn(&str) -> Option<&'a str>,
-    ) -> bool {
+    pub fn matches_labels<'a>(&self, key: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.get(key).all(|wanted| match wanted.split_once('=') {
             None => label(wanted).is_some(),
             Some((name, value)) => label(name) == Some(value),
@@ -174,7 +170,10 @@ mod tests {
         let filters = Filters::parse(r#"{"label":["a=b","c"]}"#).unwrap();
         let has = |labels: &'static [(&str, &str)]| {
             filters.matches_labels("label", |name| {
-                labels.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+                labels
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| *value)
             })
         };
         assert!(has(&[("a", "b"), ("c", "")]));

@@ -1,27 +1,110 @@
 //! The daemon's configuration: flags and `daemon.json`, merged and checked, as one value.
 
+pub(crate) mod address;
+pub(crate) mod file;
+pub(crate) mod flags;
+pub(crate) mod host;
+mod merge;
+
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use address::AddressPool;
+use flags::Flags;
+use host::Host;
+
+const DEFAULT_FILE: &str = "/etc/jocker/daemon.json";
 
 /// What the daemon was told, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
+    /// At least one.
+    pub(crate) hosts: Vec<Host>,
+    /// Absolute, as are the paths below.
     pub(crate) data_root: PathBuf,
     pub(crate) exec_root: PathBuf,
+    pub(crate) pidfile: PathBuf,
+    /// Name or number; `None` means `docker` if there is such a group.
+    pub(crate) group: Option<String>,
+    pub(crate) log_level: LogLevel,
+    pub(crate) log_format: LogFormat,
     pub(crate) insecure_registries: Vec<String>,
     pub(crate) registry_mirrors: Vec<String>,
+    pub(crate) max_concurrent_downloads: usize,
     /// Name of the default bridge; `none` switches it off.
     pub(crate) bridge: String,
     /// Address and prefix length of the default bridge, if fixed.
     pub(crate) bip: Option<(Ipv4Addr, u8)>,
-    /// Where subnets are taken from.
+    /// Of container networks, in bytes.
+    pub(crate) mtu: u32,
+    /// Where subnets are taken from; empty means Docker's own pools.
     pub(crate) address_pools: Vec<AddressPool>,
+    /// `KEY=VALUE`.
+    pub(crate) labels: Vec<String>,
+    /// How long requests may take to finish when the daemon is told to end.
+    pub(crate) drain: Duration,
+    /// Load the embedded image if it is absent.
+    pub(crate) embedded_image: bool,
 }
 
-/// A range that is cut into subnets of one size.
+/// Why the daemon cannot be configured. Each text is one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("unable to configure the daemon with file {}: {message}", path.display())]
+    File { path: PathBuf, message: String },
+    #[error("unable to configure the daemon with file {}: the following directives are specified \
+             both as a flag and in the configuration file: {settings}", path.display())]
+    Conflict { path: PathBuf, settings: String },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl LogLevel {
+    fn parse(text: Option<&str>) -> Result<Self, ConfigError> {
+        match text.unwrap_or("info") {
+            "trace" | "debug" => Ok(Self::Debug),
+            "info" | "" => Ok(Self::Info),
+            "warn" | "warning" => Ok(Self::Warn),
+            "error" | "fatal" | "panic" => Ok(Self::Error),
+            other => Err(ConfigError::Invalid(format!("invalid logging level: {other}"))),
+        }
+    }
+}
+
+/// How it is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AddressPool {
-    pub(crate) base: Ipv4Addr,
-    pub(crate) base_prefix: u8,
-    pub(crate) subnet_prefix: u8,
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    fn parse(text: Option<&str>) -> Result<Self, ConfigError> {
+        match text.unwrap_or("text") {
+            "text" | "" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(ConfigError::Invalid(format!("invalid log format: {other}"))),
+        }
+    }
+}
+
+/// Reads the configuration file and merges it with the flags.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub(crate) fn load(flags: Flags) -> Result<Config, ConfigError> {
+    let given = flags.config_file.clone();
+    let path = given.as_deref().unwrap_or(Path::new(DEFAULT_FILE)).to_owned();
+    let file = file::read(&path, given.is_some())?.unwrap_or_default();
+    merge::merge(flags, file, &path)
 }

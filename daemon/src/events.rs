@@ -9,6 +9,7 @@ use api_spec::events::Message;
 use tokio::sync::broadcast;
 
 pub(crate) mod selection;
+pub(crate) mod time;
 
 /// Events that are kept for `since`.
 pub(crate) const RING_EVENTS: usize = 1024;
@@ -96,6 +97,11 @@ impl Events {
         ring.push_back(Arc::clone(&message));
         // Under the ring's lock, so that a subscriber sees each event once: in the past or live.
         let _ = self.0.subscribers.send(message);
+    }
+
+    /// How many clients listen.
+    pub(crate) fn listeners(&self) -> usize {
+        self.0.subscribers.receiver_count()
     }
 
     /// The kept events, oldest first, and all that come after them.

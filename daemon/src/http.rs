@@ -6,6 +6,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod containers;
+pub(crate) mod credentials;
 pub(crate) mod dispatch;
 pub(crate) mod error;
 pub(crate) mod events;

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::future::select;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,14 +27,18 @@ use tokio_util::sync::CancellationToken;
 use crate::http::dispatch::Dispatcher;
 use crate::http::hijack::{self, Stream, Takeover};
 use crate::http::limits::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::http::router::Kind;
 
-/// Serves a connection to its end. After `stop` it takes no further request.
+/// Serves a connection to its end. After `stop` it takes no further request, and what only waits for
+/// something to happen is cut.
 pub(crate) async fn serve(dispatcher: Dispatcher, socket: UnixStream, stop: CancellationToken) {
     let hold_end = Arc::new(AtomicBool::new(false));
+    let passive = AtomicBool::new(false);
     let (takeovers, mut taken) = mpsc::channel::<Response>(1);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let call = dispatcher.dispatch(request.map(Body::new));
-        hold_end.store(call.hijacks, Ordering::Relaxed);
+        hold_end.store(call.kind == Kind::Hijacking, Ordering::Relaxed);
+        passive.store(call.kind != Kind::Ordinary, Ordering::Relaxed);
         let (takeovers, hold_end) = (takeovers.clone(), Arc::clone(&hold_end));
         Box::pin(async move {
             let response = call.reply.await;
@@ -52,6 +57,7 @@ pub(crate) async fn serve(dispatcher: Dispatcher, socket: UnixStream, stop: Canc
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .title_case_headers(true)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(io, service);
@@ -59,6 +65,9 @@ pub(crate) async fn serve(dispatcher: Dispatcher, socket: UnixStream, stop: Canc
     let exchange = poll_fn(|context| {
         if !stopping && stop_now.as_mut().poll(context).is_ready() {
             stopping = true;
+            if passive.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(None));
+            }
             Pin::new(&mut connection).graceful_shutdown();
         }
         if let Poll::Ready(response) = taken.poll_recv(context) {
@@ -73,7 +82,10 @@ pub(crate) async fn serve(dispatcher: Dispatcher, socket: UnixStream, stop: Canc
     let parts = connection.into_parts();
     let mut socket = parts.io.into_inner().socket;
     match taken {
-        Some(response) => run_session(response, parts.read_buf, socket).await,
+        Some(response) => {
+            let session = pin!(run_session(response, parts.read_buf, socket));
+            select(session, pin!(stop.cancelled())).await;
+        }
         None => drop(socket.shutdown().await),
     }
 }

@@ -15,7 +15,7 @@ use crate::http::error::Error;
 use crate::http::extract::{self, Api, Name};
 use crate::http::negotiate;
 use crate::http::peer::Peer;
-use crate::http::router::Router;
+use crate::http::router::{Kind, Router};
 
 /// Answers the requests of one connection.
 #[derive(Debug, Clone)]
@@ -27,8 +27,7 @@ pub(crate) struct Dispatcher {
 
 /// A request on its way.
 pub(crate) struct Call {
-    /// The endpoint may take the connection over.
-    pub(crate) hijacks: bool,
+    pub(crate) kind: Kind,
     pub(crate) reply: Pin<Box<dyn Future<Output = Response> + Send>>,
 }
 
@@ -41,7 +40,7 @@ impl Dispatcher {
         let (written, rest) = negotiate::split(&path);
         let Some((endpoint, name)) = self.router.find(&method, rest) else {
             let error = Error::page_not_found();
-            return Call { hijacks: false, reply: Box::pin(std::future::ready(error.into_response())) };
+            return Call { kind: Kind::Ordinary, reply: Box::pin(std::future::ready(error.into_response())) };
         };
         let prepared = negotiate::negotiate(written).and_then(|version| {
             request.extensions_mut().insert(Api(version));
@@ -50,22 +49,23 @@ impl Dispatcher {
             }
             Ok(())
         });
-        let hijacks = endpoint.hijacks;
+        let kind = endpoint.kind;
+        let refused = prepared.is_err();
         let handled = match prepared {
             Ok(()) => endpoint.call(request, self.app.clone()),
             Err(error) => Box::pin(std::future::ready(error.into_response())),
         };
-        let peer = self.peer;
+        let (peer, supported) = (self.peer, !refused);
         let reply = async move {
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             let mut response = handled.unwrap_or_else(|_| {
                 Error::internal("the daemon failed while answering; its log has more").into_response()
             });
-            negotiate::mark(response.headers_mut());
+            negotiate::mark(response.headers_mut(), supported);
             log(&peer, method.as_str(), &path, response.status(), started.elapsed());
             response
         };
-        Call { hijacks, reply: Box::pin(reply) }
+        Call { kind, reply: Box::pin(reply) }
     }
 }
 

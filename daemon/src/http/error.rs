@@ -72,3 +72,9 @@ impl From<FilterError> for Error {
         Self::bad_request(error)
     }
 }
+
+impl From<store::RecordError> for Error {
+    fn from(error: store::RecordError) -> Self {
+        Self::internal(error)
+    }
+}

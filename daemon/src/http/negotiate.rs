@@ -41,15 +41,17 @@ pub(crate) fn negotiate(written: Option<&str>) -> Result<ApiVersion, Error> {
     Ok(asked)
 }
 
-/// Adds the headers that say who answers.
-pub(crate) fn mark(headers: &mut HeaderMap) {
+/// Adds the headers that say who answers; `supported`: the request's version is one of ours.
+pub(crate) fn mark(headers: &mut HeaderMap, supported: bool) {
     const SERVER_NAME: &str = concat!("Jocker/", env!("CARGO_PKG_VERSION"), " (linux)");
     let mut set = |name: &'static str, value: &'static str| {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     };
     set("api-version", "1.52");
-    set("docker-experimental", "false");
     set("ostype", "linux");
+    if supported {
+        set("docker-experimental", "false");
+    }
     headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
 }
 
@@ -70,7 +72,7 @@ mod tests {
     #[test]
     fn the_header_names_the_newest_version() {
         let mut headers = HeaderMap::new();
-        mark(&mut headers);
+        mark(&mut headers, true);
         assert_eq!(headers["api-version"], version::MAX.to_string());
     }
 

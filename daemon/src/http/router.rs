@@ -22,9 +22,19 @@ type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
 pub(crate) struct Endpoint {
     method: Method,
     pattern: &'static str,
-    /// The handler may take the connection over: bytes and a half-close may follow the request.
-    pub(crate) hijacks: bool,
+    pub(crate) kind: Kind,
     handle: Box<dyn Fn(Request, App) -> Reply + Send + Sync>,
+}
+
+/// What a request of an endpoint does to its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Ends by itself: the daemon waits for it, within a bound, before it ends.
+    Ordinary,
+    /// Lasts until something happens elsewhere: cut when the daemon ends.
+    Passive,
+    /// Passive, and may take the connection over: bytes and a half-close may follow the request.
+    Hijacking,
 }
 
 impl fmt::Debug for Endpoint {
@@ -34,9 +44,12 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    fn hijacking(mut self) -> Self {
-        self.hijacks = true;
-        self
+    fn passive(self) -> Self {
+        Self { kind: Kind::Passive, ..self }
+    }
+
+    fn hijacking(self) -> Self {
+        Self { kind: Kind::Hijacking, ..self }
     }
 
     /// The endpoint's path as the table writes it.
@@ -55,7 +68,7 @@ where
     T: 'static,
 {
     let handle = move |request, app| -> Reply { Box::pin(handler.clone().call(request, app)) };
-    Endpoint { method, pattern, hijacks: false, handle: Box::new(handle) }
+    Endpoint { method, pattern, kind: Kind::Ordinary, handle: Box::new(handle) }
 }
 
 fn get<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
@@ -82,15 +95,15 @@ fn table() -> Vec<Endpoint> {
         get("/version", system::version::handle),
         get("/info", system::info::handle),
         post("/auth", system::auth::handle),
-        get("/events", events::handle),
+        get("/events", events::handle).passive(),
         post("/containers/create", containers::create::handle),
         get("/containers/json", containers::list::handle),
         get("/containers/{id}/json", containers::inspect::handle),
         post("/containers/{id}/start", containers::start::handle),
         post("/containers/{id}/stop", containers::stop::handle),
         post("/containers/{id}/kill", containers::kill::handle),
-        post("/containers/{id}/wait", containers::wait::handle),
-        get("/containers/{id}/logs", containers::logs::handle),
+        post("/containers/{id}/wait", containers::wait::handle).passive(),
+        get("/containers/{id}/logs", containers::logs::handle).passive(),
         post("/containers/{id}/attach", containers::attach::handle).hijacking(),
         post("/containers/{id}/resize", containers::resize::handle),
         post("/containers/{id}/exec", exec::create::handle),

@@ -1,11 +1,23 @@
-//! DELETE /images/{name}
-//!
-//! Not written yet.
+//! `DELETE /images/{name}` (1.24): takes a name away, or an image.
 
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::app::App;
 use crate::http::error::Error;
+use crate::http::extract::{Name, Query};
+use crate::http::reply;
 
-pub(crate) async fn handle() -> Result<Response, Error> {
-    Err(Error::not_implemented("DELETE /images/{name} is not implemented yet"))
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Name(name): Name,
+    query: Query,
+) -> Result<Response, Error> {
+    if name.trim().is_empty() {
+        return Err(Error::bad_request("image name cannot be blank"));
+    }
+    // `noprune` is about parents of built images; pulled ones have none.
+    let deleted = app.images.remove(&name, query.flag("force")).await?;
+    Ok(reply::json(StatusCode::OK, &deleted))
 }

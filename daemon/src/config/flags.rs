@@ -1,0 +1,117 @@
+//! The command line, with dockerd's names. What is not given stays empty here: defaults are filled
+//! in after the file was read.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A container engine that speaks the Docker Engine API.
+#[derive(Debug, Clone, Default, Parser)]
+#[command(name = "jockerd", version, disable_version_flag = true, max_term_width = 100)]
+pub(crate) struct Flags {
+    /// Socket to listen on: unix://PATH or fd:// (systemd). May be given several times
+    /// [default: unix:///var/run/jocker.sock]
+    #[arg(short = 'H', long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+
+    /// Where images and containers are kept [default: /var/lib/jocker]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_root: Option<PathBuf>,
+
+    /// Where the state of running containers is kept [default: /var/run/jocker]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) exec_root: Option<PathBuf>,
+
+    /// File for the daemon's process id [default: /var/run/jocker.pid]
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pub(crate) pidfile: Option<PathBuf>,
+
+    /// Configuration in dockerd's daemon.json form [default: /etc/jocker/daemon.json, if there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+
+    /// Check the configuration and end
+    #[arg(long)]
+    pub(crate) validate: bool,
+
+    /// Group of the unix sockets, by name or number [default: docker, if there]
+    #[arg(short = 'G', long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+
+    /// Log more: the same as --log-level debug
+    #[arg(short = 'D', long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) debug: Option<bool>,
+
+    /// debug, info, warn, error or fatal [default: info]
+    #[arg(short = 'l', long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+
+    /// text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+
+    /// Registry (host, host:port or CIDR) to speak to without verified TLS; several are possible
+    #[arg(long = "insecure-registry", value_name = "HOST")]
+    pub(crate) insecure_registries: Vec<String>,
+
+    /// URL to ask for docker.io's images first; several are possible
+    #[arg(long = "registry-mirror", value_name = "URL")]
+    pub(crate) registry_mirrors: Vec<String>,
+
+    /// Layers to download at the same time [default: 3]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_concurrent_downloads: Option<usize>,
+
+    /// Name of the default network's bridge; none switches that network off [default: jocker0]
+    #[arg(short = 'b', long, value_name = "NAME")]
+    pub(crate) bridge: Option<String>,
+
+    /// Address of the default bridge, for example 172.17.0.1/16 [default: from the pools]
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) bip: Option<String>,
+
+    /// Maximum transmission unit of container networks, in bytes [default: 1500]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) mtu: Option<u32>,
+
+    /// Addresses that networks are made of: base=CIDR,size=N; several are possible
+    #[arg(long = "default-address-pool", value_name = "POOL")]
+    pub(crate) default_address_pools: Vec<String>,
+
+    /// Label of the daemon, KEY=VALUE; several are possible
+    #[arg(long = "label", value_name = "LABEL")]
+    pub(crate) labels: Vec<String>,
+
+    /// Seconds to let requests finish on SIGTERM; containers go on [default: 15]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) shutdown_timeout: Option<u64>,
+
+    /// Load the embedded image jocker/hello:latest if it is absent
+    #[arg(long)]
+    pub(crate) embedded_image: bool,
+
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: (),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn debug_takes_a_value_only_after_an_equals_sign() {
+        let parse = |arguments: &[&str]| Flags::try_parse_from(arguments).unwrap();
+        assert_eq!(parse(&["jockerd", "-D"]).debug, Some(true));
+        assert_eq!(parse(&["jockerd", "--debug=false"]).debug, Some(false));
+        assert_eq!(parse(&["jockerd"]).debug, None);
+    }
+}

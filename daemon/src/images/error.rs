@@ -1,0 +1,91 @@
+//! Why the image service says no, in dockerd's words, and with which status.
+
+use axum::http::StatusCode;
+use store::image::{ImageError, ResolveError};
+use store::pull::{PullError, PullErrorKind};
+use store::reference::{Reference, ReferenceError};
+
+use crate::http;
+
+/// Why the image service says no.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("No such image: {0}")]
+    NoSuchImage(String),
+    /// The request says something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The image is in use.
+    #[error("{0}")]
+    Conflict(String),
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    #[error(transparent)]
+    Store(#[from] ImageError),
+    /// The daemon ends.
+    #[error("the image service is stopping")]
+    Stopped,
+}
+
+impl Error {
+    /// An error of finding the image that `name` means.
+    pub(super) fn resolve(name: &str, error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound(_) | ResolveError::Ambiguous(_) => {
+                Self::NoSuchImage(shown(name))
+            }
+            ResolveError::Invalid { source, .. } => Self::from(source),
+            ResolveError::Image(error) => Self::Store(error),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoSuchImage(_) | Self::Store(ImageError::NotFound(_)) => StatusCode::NOT_FOUND,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Pull(error) => pull_status(error.kind()),
+            Self::Store(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// dockerd answers 500 to nearly all that a registry says.
+fn pull_status(kind: PullErrorKind) -> StatusCode {
+    match kind {
+        PullErrorKind::NotFound | PullErrorKind::UnsupportedPlatform => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<ReferenceError> for Error {
+    fn from(error: ReferenceError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<Error> for http::error::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.status(), error)
+    }
+}
+
+/// A name as dockerd shows one that it does not find: with the tag that it means.
+fn shown(name: &str) -> String {
+    match Reference::parse_normalized(name) {
+        Ok(reference) if !name.starts_with("sha256:") => reference.familiar(),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_with_their_tag() {
+        assert_eq!(shown("nosuch"), "nosuch:latest");
+        assert_eq!(shown("docker.io/library/a:1"), "a:1");
+        assert_eq!(shown("sha256:abc"), "sha256:abc");
+    }
+}

@@ -1,0 +1,148 @@
+//! `GET /images/json`: which images, and what of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use api_spec::filters::Filters;
+use api_spec::image::Summary;
+use jiff::Timestamp;
+use store::reference::Reference;
+use store::{Digest, Image};
+
+use super::{Error, Images, glob};
+
+/// The filters that the endpoint knows.
+pub(crate) const FILTERS: [&str; 6] =
+    ["dangling", "label", "before", "since", "reference", "until"];
+
+/// What a client wants of the list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// Already validated against [`FILTERS`].
+    pub(crate) filters: Filters,
+    /// Count the bytes that images share.
+    pub(crate) shared_size: bool,
+}
+
+/// The filters, resolved to values.
+struct Choice<'a> {
+    filters: &'a Filters,
+    dangling: Option<bool>,
+    /// Older than all of these, newer than all of those.
+    before: Vec<Timestamp>,
+    since: Vec<Timestamp>,
+}
+
+impl Images {
+    /// The images that a client wants, newest first.
+    pub(crate) async fn list(&self, wanted: Wanted) -> Result<Vec<Summary>, Error> {
+        self.blocking(move |images| images.list_now(&wanted)).await
+    }
+
+    fn list_now(&self, wanted: &Wanted) -> Result<Vec<Summary>, Error> {
+        let choice = self.choice(&wanted.filters)?;
+        let all = self.store.images().list()?;
+        let uses = wanted.shared_size.then(|| layer_uses(&all));
+        let mut summaries = Vec::with_capacity(all.len());
+        for image in &all {
+            if let Some(mut summary) = summary(image, &choice) {
+                if let Some(uses) = &uses {
+                    summary.shared_size = self.shared_size(image, uses);
+                }
+                summaries.push(summary);
+            }
+        }
+        Ok(summaries)
+    }
+
+    fn choice<'a>(&self, filters: &'a Filters) -> Result<Choice<'a>, Error> {
+        let made = |key| -> Result<Vec<Timestamp>, Error> {
+            filters.get(key).map(|name| Ok(created(&*self.resolve(name)?))).collect()
+        };
+        let mut before = made("before")?;
+        for text in filters.get("until") {
+            before.push(parse_time(text)?);
+        }
+        let dangling =
+            filters.boolean("dangling").map_err(|error| Error::Invalid(error.to_string()))?;
+        Ok(Choice { filters, dangling, before, since: made("since")? })
+    }
+
+    fn shared_size(&self, image: &Image, uses: &HashMap<Digest, usize>) -> i64 {
+        let layers = self.store.layers();
+        let shared = image.chain.iter().filter(|chain| uses.get(*chain).is_some_and(|n| *n > 1));
+        let sizes = shared.filter_map(|chain| layers.info(chain).ok().flatten());
+        bytes(sizes.map(|info| info.size).sum())
+    }
+}
+
+fn layer_uses(images: &[Arc<Image>]) -> HashMap<Digest, usize> {
+    let mut uses = HashMap::new();
+    for chain in images.iter().flat_map(|image| &image.chain) {
+        *uses.entry(chain.clone()).or_default() += 1;
+    }
+    uses
+}
+
+/// What the list shows of an image, if it is chosen. With a `reference` filter only the names that
+/// fit are shown.
+fn summary(image: &Image, choice: &Choice<'_>) -> Option<Summary> {
+    let made = created(image);
+    if choice.before.iter().any(|limit| made >= *limit)
+        || choice.since.iter().any(|limit| made <= *limit)
+    {
+        return None;
+    }
+    let labels = image.config.labels_of_config();
+    let label = |name: &str| labels?.get(name).map(String::as_str);
+    if !choice.filters.matches_labels("label", label) {
+        return None;
+    }
+    let by_name = choice.filters.contains("reference");
+    let fits = |reference: &Reference| {
+        let bare = reference.familiar_name();
+        choice.filters.matches_by("reference", |pattern| {
+            glob::matches(pattern, &reference.familiar()) || glob::matches(pattern, &bare)
+        })
+    };
+    let tags = image.tags.iter().filter(|tag| fits(tag)).map(Reference::familiar);
+    let repo_tags: Vec<String> = tags.collect();
+    let digests = image.repo_digests.iter().filter(|digest| {
+        !by_name || Reference::parse_normalized(digest).is_ok_and(|digest| fits(&digest))
+    });
+    let repo_digests: Vec<String> = digests.cloned().collect();
+    let nameless = repo_tags.is_empty() && repo_digests.is_empty();
+    let dropped = match choice.dangling {
+        Some(false) => nameless,
+        Some(true) => !repo_tags.is_empty(),
+        None => false,
+    };
+    if dropped || (nameless && by_name) {
+        return None;
+    }
+    Some(Summary {
+        containers: -1,
+        created: image.created.map_or(0, Timestamp::as_second),
+        id: image.id.to_string(),
+        labels: labels.map(|labels| labels.clone().into_iter().collect()),
+        parent_id: String::new(),
+        repo_digests: Some(repo_digests),
+        repo_tags,
+        shared_size: -1,
+        size: bytes(image.size),
+        virtual_size: None,
+    })
+}
+
+fn created(image: &Image) -> Timestamp {
+    image.created.unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+pub(crate) fn bytes(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// A point in time: seconds since 1970, RFC 3339, a date, or a duration before now (`10m`).
+fn parse_time(text: &str) -> Result<Timestamp, Error> {
+    crate::events::time::parse(text, Timestamp::now()).map_err(Error::Invalid)
+}
