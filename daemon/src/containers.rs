@@ -33,7 +33,10 @@ mod validate;
 mod view;
 mod wait;
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api_spec::container::{ContainerInspect, ContainerSummary, CreateRequest, CreateResponse};
@@ -61,13 +64,11 @@ use registry::Registry;
 pub(crate) const RUNTIME_NAME: &str = "jocker";
 /// The control group that containers are in, below the root of each hierarchy.
 const CGROUP_PARENT: &str = "/jocker";
-/// Where the static program of `--init` may be.
-const INIT_PATHS: [&str; 4] = [
-    "/usr/libexec/jocker/init",
-    "/usr/local/libexec/jocker/init",
-    "/usr/libexec/docker/docker-init",
-    "/usr/bin/docker-init",
-];
+/// The static program of `--init`, and its name under the exec root.
+const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+const INIT_NAME: &str = "docker-init";
+/// What containers that share the host's IPC see of it, where it is there.
+const IPC_MOUNTS: [&str; 2] = ["/dev/mqueue", "/dev/shm"];
 
 /// Every container of the daemon. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -122,7 +123,8 @@ impl Containers {
             cgroup_v2: matches!(host.layout, runtime::cgroup::Layout::V2 { .. }),
             thermal_throttle: thermal_throttle(),
             bounding: host.bounding.intersection(CapabilitySet::ALL).names().collect(),
-            init: INIT_PATHS.iter().map(PathBuf::from).find(|path| path.is_file()),
+            init: Some(init_program(&config.exec_root).map_err(Error::internal)?),
+            ipc_mounts: IPC_MOUNTS.iter().map(PathBuf::from).filter(|path| path.is_dir()).collect(),
             cgroup_parent: CGROUP_PARENT.to_owned(),
             devices: devices::all(),
         };
@@ -250,9 +252,19 @@ impl Service {
     }
 }
 
+/// Puts the program of `--init` where it can be bound from. A running container keeps the file that it has.
+fn init_program(exec_root: &Path) -> io::Result<PathBuf> {
+    let path = exec_root.join(INIT_NAME);
+    let new = exec_root.join(format!("{INIT_NAME}.new"));
+    fs::write(&new, INIT)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o555))?;
+    fs::rename(&new, &path)?;
+    Ok(path)
+}
+
 /// `thermal_throttle` of each CPU that has one: hidden from containers.
 fn thermal_throttle() -> Vec<String> {
-    let Ok(cpus) = std::fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
+    let Ok(cpus) = fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
     let mut paths: Vec<String> = cpus
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("cpu"))

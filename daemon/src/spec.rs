@@ -68,6 +68,8 @@ pub(crate) struct HostFacts {
     pub(crate) thermal_throttle: Vec<String>,
     /// What the daemon itself may give: its bounding set, as names (`CAP_CHOWN`).
     pub(crate) bounding: Vec<String>,
+    /// Of `/dev/mqueue` and `/dev/shm`, what the host has: bound into containers that share its IPC.
+    pub(crate) ipc_mounts: Vec<PathBuf>,
     /// The static program of `--init`.
     pub(crate) init: Option<PathBuf>,
     /// The group of `HostConfig.CgroupParent` when a container names none: `/jocker`.

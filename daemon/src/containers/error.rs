@@ -30,10 +30,10 @@ pub(crate) enum Error {
     #[error("{field} is not supported: {what}")]
     Unsupported { field: &'static str, what: String },
     /// 400 for a command that can not be run, else 500.
-    #[error("failed to create task for container: {}", describe(.0, "unable to start container process"))]
+    #[error("{}", describe("failed to create task for container", .0))]
     Start(StepError),
     /// As `Start`, for an exec.
-    #[error("exec failed: {}", describe(.0, "unable to start container process"))]
+    #[error("{}", describe("OCI runtime exec failed: exec failed", .0))]
     ExecStart(StepError),
     /// 500.
     #[error("{0}")]
@@ -52,12 +52,17 @@ impl Error {
 }
 
 /// Docker's texts where its clients look for them, else the failed step as it is.
-fn describe(error: &StepError, doing: &str) -> String {
+fn describe(prefix: &str, error: &StepError) -> String {
+    let whole = error.to_string();
+    let call = whole.strip_prefix(&format!("{}: ", error.step)).unwrap_or(&whole);
     match error.kind {
+        StepErrorKind::BadUser => call.to_owned(),
         StepErrorKind::ExecNotFound
         | StepErrorKind::ExecNotExecutable
-        | StepErrorKind::ExecIsDirectory => format!("{doing}: {}", error.call),
-        _ => format!("{doing}: {error}"),
+        | StepErrorKind::ExecIsDirectory => {
+            format!("{prefix}: unable to start container process: {call}")
+        }
+        _ => format!("{prefix}: unable to start container process: {whole}"),
     }
 }
 
@@ -67,5 +72,30 @@ pub(crate) fn exit_code(error: &StepError) -> i32 {
         StepErrorKind::ExecNotFound => 127,
         StepErrorKind::ExecNotExecutable | StepErrorKind::ExecIsDirectory => 126,
         _ => 128,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_clients_look_for() {
+        let text = |call: &str, errno, kind| {
+            let step = StepError { step: "exec".into(), call: call.into(), errno, kind };
+            Error::Start(step).to_string()
+        };
+        let not_found = text(
+            "exec: \"x\": executable file not found in $PATH",
+            None,
+            StepErrorKind::ExecNotFound,
+        );
+        assert!(not_found.ends_with("process: exec: \"x\": executable file not found in $PATH"));
+        let denied = text("exec: \"/etc\"", Some(13), StepErrorKind::ExecNotExecutable);
+        assert!(denied.ends_with("process: exec: \"/etc\": permission denied"), "{denied}");
+        assert_eq!(
+            text("unable to find user x", None, StepErrorKind::BadUser),
+            "unable to find user x"
+        );
     }
 }

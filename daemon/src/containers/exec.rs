@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::Service;
-use super::error::{Error, exit_code};
+use super::error::Error;
 use super::handle::{Handle, Streams};
 use super::monitor::Control;
 use super::names;
@@ -22,6 +22,8 @@ use runtime::monitor::protocol::State as MonitorState;
 
 /// Execs that one container may have, finished ones among them; the oldest finished ones are forgotten first.
 const MAX_EXECS: usize = 1024;
+/// What inspect shows of an exec that could not be started, whatever the reason: as Docker.
+const FAILED_EXIT_CODE: i32 = 126;
 /// Digits of the id that name an exec's files.
 const FILE_DIGITS: usize = 16;
 
@@ -229,11 +231,8 @@ impl Service {
         }
         let started = self.start_first(exec, how).await;
         if let Err(error) = &started {
-            let code = match error {
-                Error::ExecStart(step) => exit_code(step),
-                _ => 126,
-            };
-            exec.phase.send_replace(Phase::Exited { code });
+            tracing::debug!(exec.id = exec.id, %error, "exec not started");
+            exec.phase.send_replace(Phase::Exited { code: FAILED_EXIT_CODE });
         }
         started
     }

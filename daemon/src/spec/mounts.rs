@@ -260,13 +260,9 @@ fn defaults(source: &Source<'_>) -> Vec<Mount> {
     ];
     let ipc = mode(&host_config.ipc_mode);
     if ipc == Mode::Host {
-        for path in ["/dev/mqueue", "/dev/shm"] {
-            mounts.push(mount(
-                path,
-                "bind",
-                Path::new(path),
-                text(&["rbind", nosuid, noexec, nodev]),
-            ));
+        for path in &source.host.ipc_mounts {
+            let options = text(&["rbind", nosuid, noexec, nodev]);
+            mounts.push(mount(&path.to_string_lossy(), "bind", path, options));
         }
     } else {
         mounts.push(new("/dev/mqueue", "mqueue", &private));

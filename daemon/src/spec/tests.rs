@@ -10,6 +10,7 @@ fn facts() -> HostFacts {
     HostFacts {
         bounding: runtime::caps::CapabilitySet::ALL.names().collect(),
         cgroup_parent: "/jocker".to_owned(),
+        ipc_mounts: vec!["/dev/shm".into()],
         thermal_throttle: vec!["/sys/devices/system/cpu/cpu0/thermal_throttle".to_owned()],
         ..HostFacts::default()
     }
