@@ -3,7 +3,7 @@
 //! Nothing of it is seen in the host's `/proc/mounts`, so nothing has to be unmounted, is ever busy,
 //! or is left after a crash; fsopen(2), open_tree(2).
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::init::complaint;
+use crate::sys::mount::{MountAttr, mount_setattr};
 
 const STEP: &str = "root file system";
 
@@ -47,14 +48,22 @@ pub enum Rootfs {
 /// mount namespace and that namespace has ended.
 pub fn mount_detached(root: &Rootfs) -> Result<OwnedFd, StepError> {
     match root {
-        Rootfs::Directory(path) => {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_RECURSIVE;
-            open_tree(CWD, path, flags).attempt(STEP, || format!("open_tree({path:?})"))
-        }
+        Rootfs::Directory(path) => directory(path),
         Rootfs::Overlay { lower, upper, work, volatile } => overlay(lower, upper, work, *volatile),
     }
+}
+
+fn directory(path: &Path) -> Result<OwnedFd, StepError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(CWD, path, flags).attempt(STEP, || format!("open_tree({path:?})"))?;
+    // The clone of a shared mount is its peer: what is mounted in the container would appear on the
+    // host. As a slave it only receives; mount_namespaces(7).
+    let slave = MountAttr { propagation: libc::MS_SLAVE, ..MountAttr::default() };
+    mount_setattr(tree.as_fd(), true, &slave)
+        .attempt(STEP, || "mount_setattr(MS_SLAVE, AT_RECURSIVE)".to_owned())?;
+    Ok(tree)
 }
 
 fn overlay(
@@ -72,9 +81,7 @@ fn overlay(
     // Shown as the source in mountinfo.
     fsconfig_set_string(&context, "source", "overlay")
         .attempt(STEP, || "fsconfig(overlay, \"source\")".to_owned())?;
-    for layer in lower {
-        set_path(&context, "lowerdir+", layer)?;
-    }
+    set_lower(&context, lower)?;
     set_path(&context, "upperdir", upper)?;
     set_path(&context, "workdir", work)?;
     if volatile {
@@ -92,27 +99,51 @@ fn set_path(context: &OwnedFd, key: &str, path: &Path) -> Result<(), StepError> 
     let result = if path.as_os_str().as_bytes().len() <= VALUE_MAX {
         fsconfig_set_string(context, key, path)
     } else {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(path, flags, Mode::empty()).and_then(|directory| {
-            fsconfig_set_string(context, key, format!("/proc/self/fd/{}", directory.as_raw_fd()))
-        })
+        open_directory(path)
+            .and_then(|directory| fsconfig_set_string(context, key, by_descriptor(&directory)))
     };
     result.attempt(STEP, || format!("fsconfig(overlay, {key:?}, {path:?}){}", complaint(context)))
 }
 
-/// Whether the kernel takes the layers of an overlay one by one (Linux 6.5).
-pub fn kernel_appends_layers() -> bool {
-    let probe = || -> Result<(), Errno> {
-        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(&context, "lowerdir+", "/")
-    };
-    probe().is_ok()
+/// Sets the layers one by one (Linux 6.5), or all in one short text on kernels before that.
+fn set_lower(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), StepError> {
+    for (at, layer) in lower.iter().enumerate() {
+        match set_path(context, "lowerdir+", layer) {
+            Err(StepError { errno: Some(libc::EINVAL), .. }) if at == 0 => {
+                return set_joined(context, lower);
+            }
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// The layers by their descriptors, which makes the text short and free of colons.
+fn set_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), StepError> {
+    let layers = lower
+        .iter()
+        .map(|layer| open_directory(layer).attempt(STEP, || format!("open({layer:?}, O_PATH)")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let joined = layers.iter().map(by_descriptor).collect::<Vec<_>>().join(":");
+    if joined.len() > VALUE_MAX {
+        let why = format!("an overlay of {} layers needs Linux 6.5", lower.len());
+        return Err(StepError::refused(STEP, why, StepErrorKind::Other));
+    }
+    fsconfig_set_string(context, "lowerdir", joined)
+        .attempt(STEP, || format!("fsconfig(overlay, \"lowerdir\"){}", complaint(context)))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn by_descriptor(directory: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", directory.as_raw_fd())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::fd::AsFd;
 
     use rustix::fs::{AtFlags, statat};
 
@@ -147,7 +178,22 @@ mod tests {
             statat(root.as_fd(), name, AtFlags::empty()).unwrap();
         }
         assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
-        assert!(kernel_appends_layers());
+    }
+
+    #[test]
+    fn layers_in_one_text() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root");
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        let layers: Vec<PathBuf> = (0..20).map(|at| base.path().join(format!("a:{at}"))).collect();
+        layers.iter().for_each(|layer| fs::create_dir(layer).unwrap());
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+        set_joined(&context, &layers[..8]).unwrap();
+        fsconfig_create(&context).unwrap();
+        let error = set_joined(&context, &layers).unwrap_err();
+        assert!(error.to_string().contains("20 layers"), "{error}");
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! What is written to the kernel's own files: parameters and the OOM score, and the names of the UTS
-//! namespace. All writes go through a procfs that was just made, and never by a path of the container.
+//! namespace. All writes go through a trusted procfs, and never by a path of the container.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::system::{setdomainname, sethostname};
 
-use super::mounts::{Mounted, create_filesystem, on_procfs};
+use super::mounts::{Mounted, on_procfs};
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::plan::Plan;
 
-/// A handle of procfs: the container's own mount, or one that is nowhere mounted.
-pub(super) fn procfs(mounted: &mut Mounted) -> Result<BorrowedFd<'_>, StepError> {
+/// A handle of procfs: the one just made for the container, or else the host's, which is still at its
+/// place until the root or the namespace is changed.
+fn procfs(mounted: &mut Mounted) -> Result<BorrowedFd<'_>, StepError> {
     let made = match mounted.proc.take() {
         Some(made) => made,
-        None => create_filesystem("proc", None, &[], 0)?,
+        None => open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .attempt("procfs", || "open(\"/proc\", O_PATH)".to_owned())?,
     };
     let kept: &OwnedFd = mounted.proc.insert(made);
     Ok(kept.as_fd())

@@ -28,7 +28,7 @@ pub(super) fn apply(root: BorrowedFd<'_>, plan: &Plan) -> Result<(), StepError> 
     Ok(())
 }
 
-/// The mask's sources, made when first needed.
+/// The masks' sources, made when first needed.
 #[derive(Debug, Default)]
 struct Masks {
     null: Option<OwnedFd>,
@@ -40,10 +40,15 @@ impl Masks {
         let Some(target) = find(root, path, "mask")? else {
             return Ok(());
         };
-        let source = if resolve::is_directory(target.as_fd())? {
-            get_or_make(&mut self.empty, empty_directory)?
-        } else {
+        let source = if !resolve::is_directory(target.as_fd())? {
             get_or_make(&mut self.null, devices::host_null)?
+        } else if let Some(empty) = &self.empty {
+            empty
+        } else {
+            // The first directory gets the mount itself and not a clone: to close a mount that is
+            // nowhere attached costs a grace period of the kernel.
+            let empty = self.empty.insert(empty_directory()?);
+            return onto(empty.as_fd(), target.as_fd());
         };
         let tree =
             clone_itself(source.as_fd(), false).attempt("mask", || "open_tree".to_owned())?;

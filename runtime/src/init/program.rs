@@ -38,7 +38,7 @@ pub(super) fn enter_directory(root: BorrowedFd<'_>, process: &Process) -> Result
 pub(super) fn change_directory(cwd: &Path) -> Result<(), StepError> {
     const STEP: &str = "working directory";
     chdir(cwd)
-        .attempt(STEP, || format!("chdir to cwd ({cwd:?}) set in config.json failed"))
+        .attempt(STEP, || format!("chdir({cwd:?})"))
         .map_err(|error| error.kind(StepErrorKind::BadCwd))?;
     let here = getcwd(Vec::new())
         .attempt(STEP, || format!("getcwd() in {cwd:?}"))
@@ -90,7 +90,7 @@ pub(super) fn execute(program: &Program) -> Result<Infallible, StepError> {
 }
 
 fn search(name: &str, env: &[String]) -> Result<String, StepError> {
-    let path = env.iter().rev().find_map(|variable| variable.strip_prefix("PATH="));
+    let path = env.iter().find_map(|variable| variable.strip_prefix("PATH="));
     let mut denied = None;
     for directory in path.unwrap_or(DEFAULT_PATH).split(':').filter(|_| !name.is_empty()) {
         let candidate = format!("{}/{name}", if directory.is_empty() { "." } else { directory });

@@ -84,15 +84,15 @@ pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
     })?;
     streams::new_session()?;
     new_keyring()?;
+    // Before the mount namespace changes: it is the host's procfs that is written to.
+    set_process_limits(&plan.process, &mut Mounted::default())?;
     expect(sync.as_fd(), ToInit::CgroupAttached)?;
     namespaces::join_target(plan, target.as_fd())?;
-    let mut mounted = Mounted::default();
-    umask(Mode::empty());
-    set_process_limits(&plan.process, &mut mounted)?;
     let terminal = match context.stdio {
         Stdio::Terminal => {
             let root = root_directory()?;
-            Some(streams::open_terminal(root.as_fd(), &mounted, plan.process.console_size)?)
+            let size = plan.process.console_size;
+            Some(streams::open_terminal(root.as_fd(), &Mounted::default(), size)?)
         }
         Stdio::Pipes(_) => None,
     };

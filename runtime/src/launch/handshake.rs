@@ -68,7 +68,8 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd), HandshakeError> {
         .map_err(|errno| HandshakeError::Call { call: "socketpair", errno })
 }
 
-/// Sends one message, with a descriptor if one is given.
+/// Sends one message, with a descriptor if one is given. That the other end is closed is no failure
+/// here: what it said before it went, or its silence, is what [`receive`] finds.
 pub fn send<M: Serialize>(
     socket: impl AsFd,
     message: &M,
@@ -84,11 +85,13 @@ pub fn send<M: Serialize>(
     if !rights.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(rights));
     }
-    rustix::io::retry_on_intr(|| {
+    let sent = rustix::io::retry_on_intr(|| {
         sendmsg(&socket, &[IoSlice::new(&packet)], &mut ancillary, SendFlags::NOSIGNAL)
-    })
-    .map_err(|errno| HandshakeError::Call { call: "sendmsg", errno })?;
-    Ok(())
+    });
+    match sent {
+        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+        Err(errno) => Err(HandshakeError::Call { call: "sendmsg", errno }),
+    }
 }
 
 /// Receives one message and the descriptor that came with it; `None` when the other end is closed.
@@ -178,6 +181,7 @@ mod tests {
         let error = StepError::refused("step", "why", StepErrorKind::Other);
         report(&init, error.clone()).unwrap();
         drop(init);
+        send(&monitor, &ToInit::Exec, None).unwrap();
         assert_eq!(receive::<FromInit>(&monitor).unwrap().unwrap().0, FromInit::Failed(error));
         assert!(receive::<FromInit>(&monitor).unwrap().is_none());
     }

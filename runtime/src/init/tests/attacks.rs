@@ -130,3 +130,26 @@ fn user_files_are_regular_and_bounded() {
     fs::write(&fifo, "x".repeat(5 << 20)).unwrap();
     assert_eq!(container.run().failed.unwrap().kind, StepErrorKind::BadUser);
 }
+
+/// On a host whose mounts are shared, as systemd makes them, none of the container's appears outside.
+#[test]
+fn mounts_do_not_spread_on_a_shared_host() {
+    if !possible() {
+        return;
+    }
+    // This thread's own namespace plays the host.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let shared = rustix::mount::MountPropagationFlags::SHARED;
+    let all = shared | rustix::mount::MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", all).unwrap();
+    let table = || fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+    let source = tempfile::tempdir().unwrap();
+    let mut container = Container::new("sleep 0.1");
+    container.spec["mounts"].as_array_mut().unwrap().push(
+        json!({"destination": "/data", "type": "bind", "source": source.path(), "options": ["rbind"]}),
+    );
+    let before = table();
+    let (outcome, during) = container.run_and(|_| table());
+    assert_eq!((outcome.failed, outcome.status), (None, 0));
+    assert_eq!((&during, &table()), (&before, &before));
+}
