@@ -70,7 +70,8 @@ pub use db::DbError;
 pub use digest::Digest;
 pub use error::IoError;
 pub use image::{
-    Image, ImageError, ImageId, Images, Manifest, NewImage, NewLayer, Removed, ResolveError, Untagged,
+    Image, ImageError, ImageId, Images, Manifest, NewImage, NewLayer, Removed, ResolveError,
+    Untagged,
 };
 pub use layer::{LayerError, LayerInfo, Layers};
 pub use lease::Lease;
