@@ -201,6 +201,7 @@ pub(crate) struct LogsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "jocker exec [OPTIONS] CONTAINER COMMAND [ARG...]")]
 pub(crate) struct ExecArgs {
     /// Detached mode: run command in the background
     #[arg(short, long)]

@@ -32,7 +32,7 @@ impl RawMode {
         let former = termios::tcgetattr(io::stdin())?;
         let mut raw = former.clone();
         raw.make_raw();
-        termios::tcsetattr(io::stdin(), OptionalActions::Flush, &raw)?;
+        termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         Ok(Some(Self { former }))
     }
 }
@@ -40,6 +40,6 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // Nothing can be done for a terminal that went away.
-        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Flush, &self.former);
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.former);
     }
 }

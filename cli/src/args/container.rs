@@ -5,6 +5,7 @@ use clap::{ArgAction, Args, ValueEnum};
 /// `jocker run`
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
+#[command(override_usage = "jocker run [OPTIONS] IMAGE [COMMAND] [ARG...]")]
 pub(crate) struct RunArgs {
     /// Run container in background and print container ID
     #[arg(short, long)]
@@ -23,6 +24,7 @@ pub(crate) struct RunArgs {
 /// `jocker create`
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
+#[command(override_usage = "jocker create [OPTIONS] IMAGE [COMMAND] [ARG...]")]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) options: ContainerOptions,
@@ -286,6 +288,6 @@ pub(crate) struct ContainerOptions {
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    #[arg(value_name = "IMAGE [COMMAND] [ARG...]")]
+    #[arg(value_name = "IMAGE", hide = true)]
     pub(crate) image_and_command: Vec<String>,
 }

@@ -66,7 +66,7 @@ fn text(server: &Value) -> String {
             shown.push_str(&format!(" Total Memory: {}\n", size::binary(bytes)));
         }
     }
-    list(&mut shown, "Security Options", &server["SecurityOptions"]);
+    security(&mut shown, &server["SecurityOptions"]);
     let registries = &server["RegistryConfig"];
     list(&mut shown, "Insecure Registries", &registries["InsecureRegistryCIDRs"]);
     list(&mut shown, "Registry Mirrors", &registries["Mirrors"]);
@@ -74,6 +74,21 @@ fn text(server: &Value) -> String {
         shown.push_str(&format!("{}\n", warning.as_str().unwrap_or_default()));
     }
     shown
+}
+
+/// `name=seccomp,profile=builtin` on two lines.
+fn security(shown: &mut String, options: &Value) {
+    let mut lines = Vec::new();
+    for option in options.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for field in option.split(',') {
+            lines.push(Value::from(match field.split_once('=') {
+                Some(("name", name)) => name.to_owned(),
+                Some(("profile", profile)) => format!(" Profile: {profile}"),
+                _ => format!(" {field}"),
+            }));
+        }
+    }
+    list(shown, "Security Options", &lines.into());
 }
 
 fn list(shown: &mut String, heading: &str, items: &Value) {
