@@ -140,7 +140,7 @@ mod tests {
                 bytes.extend(header(Stream::Stdout, u32::try_from(payload.len()).unwrap()));
                 bytes.extend(payload);
             }
-            let mut seen = Vec::new();
+            let mut seen: Vec<u8> = Vec::new();
             let mut demultiplexer = Demultiplexer::default();
             for chunk in bytes.chunks(step) {
                 demultiplexer.feed(chunk, |_, piece| seen.extend(piece)).unwrap();

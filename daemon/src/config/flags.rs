@@ -93,7 +93,7 @@ pub(crate) struct Flags {
 
     /// Print the version
     #[arg(short = 'v', long, action = clap::ArgAction::Version)]
-    version: (),
+    pub(super) version: (),
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! form answers 200 and goes on raw, so the exchange is stopped here, the socket and the bytes that
 //! hyper had read too far are taken back, and both forms are written by [`hijack::head`].
 
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::io;
@@ -13,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::select;
 use hyper::body::Incoming;
@@ -24,19 +28,23 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::dispatch::Dispatcher;
+use crate::http::dispatch::Call;
 use crate::http::hijack::{self, Stream, Takeover};
 use crate::http::limits::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::http::router::Kind;
 
 /// Serves a connection to its end. After `stop` it takes no further request, and what only waits for
 /// something to happen is cut.
-pub(crate) async fn serve(dispatcher: Dispatcher, socket: UnixStream, stop: CancellationToken) {
+pub(crate) async fn serve(
+    dispatch: impl Fn(Request) -> Call,
+    socket: UnixStream,
+    stop: CancellationToken,
+) {
     let hold_end = Arc::new(AtomicBool::new(false));
     let passive = AtomicBool::new(false);
     let (takeovers, mut taken) = mpsc::channel::<Response>(1);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let call = dispatcher.dispatch(request.map(Body::new));
+        let call = dispatch(request.map(Body::new));
         hold_end.store(call.kind == Kind::Hijacking, Ordering::Relaxed);
         passive.store(call.kind != Kind::Ordinary, Ordering::Relaxed);
         let (takeovers, hold_end) = (takeovers.clone(), Arc::clone(&hold_end));

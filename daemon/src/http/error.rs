@@ -32,11 +32,6 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// 409: the state of the thing forbids it.
-    pub(crate) fn conflict(message: impl fmt::Display) -> Self {
-        Self::new(StatusCode::CONFLICT, message)
-    }
-
     /// 500: the daemon failed.
     pub(crate) fn internal(message: impl fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)

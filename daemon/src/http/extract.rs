@@ -81,11 +81,6 @@ impl Query {
         !matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
     }
 
-    /// A boolean with its own default when the key is absent.
-    pub(crate) fn flag_or(&self, key: &str, default: bool) -> bool {
-        if self.get(key).is_some() { self.flag(key) } else { default }
-    }
-
     /// A number; absent and empty are none.
     pub(crate) fn number<T: FromStr>(&self, key: &str) -> Result<Option<T>, Error> {
         let value = self.text(key);
@@ -206,7 +201,6 @@ mod tests {
         assert_eq!(query.get("a"), Some("1"));
         assert_eq!(query.all("a").collect::<Vec<_>>(), ["1", "2"]);
         assert!(query.flag("a") && !query.flag("b") && !query.flag("c") && !query.flag("d"));
-        assert!(query.flag_or("absent", true));
         assert_eq!(query.text("e"), "x/y z");
         assert_eq!(query.number::<i64>("n"), Ok(Some(12)));
         assert!(query.number::<i64>("m").is_err());

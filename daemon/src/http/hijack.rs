@@ -128,11 +128,6 @@ impl Stream {
     pub(crate) fn new(early: Bytes, socket: UnixStream) -> Self {
         Self { early, socket }
     }
-
-    /// Early bytes and the bare socket.
-    pub(crate) fn into_parts(self) -> (Bytes, UnixStream) {
-        (self.early, self.socket)
-    }
 }
 
 impl AsyncRead for Stream {

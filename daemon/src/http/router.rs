@@ -52,11 +52,6 @@ impl Endpoint {
         Self { kind: Kind::Hijacking, ..self }
     }
 
-    /// The endpoint's path as the table writes it.
-    pub(crate) fn pattern(&self) -> &'static str {
-        self.pattern
-    }
-
     pub(crate) fn call(&self, request: Request, app: App) -> Reply {
         (self.handle)(request, app)
     }
@@ -158,7 +153,7 @@ mod tests {
     fn found(method: Method, path: &str) -> Option<(&'static str, String)> {
         let router = Router::new();
         let (endpoint, name) = router.find(&method, path)?;
-        Some((endpoint.pattern(), name.to_owned()))
+        Some((endpoint.pattern, name.to_owned()))
     }
 
     #[test]

@@ -52,8 +52,9 @@ fn one_fits(pattern: &[char], one: char) -> Option<usize> {
             };
             (in_class(members, one) != negated).then_some(end + 2)
         }
+        // An unfinished escape or class is malformed.
+        ['\\', ..] | [] => None,
         [literal, ..] => (*literal == one).then_some(1),
-        [] => None,
     }
 }
 
