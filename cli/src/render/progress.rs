@@ -6,8 +6,9 @@ use std::io::{self, IsTerminal, Write};
 use api_spec::progress::Message;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Width of a bar, in characters.
-const BAR: &str = "{prefix}: {msg:<12} [{bar:40.=>-}] {bytes:>9}/{total_bytes}";
+/// A step that is measured, in the docker CLI's looks, and one that is not.
+const BAR: &str = "{prefix}: {msg:<11} [{bar:40}] {decimal_bytes:>9}/{decimal_total_bytes}";
+const BAR_CHARACTERS: &str = "=> ";
 const LINE: &str = "{prefix}: {msg}";
 
 /// Where progress is shown.
@@ -94,7 +95,7 @@ fn update(bar: &ProgressBar, text: &str, current: Option<u64>, total: Option<u64
     let measured = current.zip(total).filter(|(_, total)| *total > 0);
     let template = if measured.is_some() { BAR } else { LINE };
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.progress_chars(BAR_CHARACTERS));
     }
     if let Some((current, total)) = measured {
         bar.set_length(total);
