@@ -80,7 +80,7 @@ impl Noise {
     fn file(&mut self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FILE);
         while bytes.len() < FILE {
-            if self.next() % 2 == 0 {
+            if self.next().is_multiple_of(2) {
                 (0..64).for_each(|_| bytes.extend_from_slice(&self.next().to_le_bytes()));
             } else {
                 let line = format!("line {} of a file that compresses well\n", self.next() % 1000);

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use crate::daemon::Daemon;
 use crate::isolation::{namespace, processes_in};
-use crate::patience::becomes;
+use crate::patience::{becomes, eventually};
 
 /// Cleaning up behind the reply's back may take this long.
 const SETTLES: Duration = Duration::from_secs(20);
+/// Time between two looks that must see the same.
+const REST: Duration = Duration::from_millis(500);
 
 /// Everything that can leak, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,19 @@ pub struct Audit {
 }
 
 impl Audit {
+    /// Looks until two looks see the same: what is cleaned up behind a reply's back is done then.
+    #[track_caller]
+    pub fn settled(daemon: &Daemon) -> Self {
+        let mut last = Self::of(daemon);
+        eventually("a daemon at rest", SETTLES, || {
+            std::thread::sleep(REST);
+            let now = Self::of(daemon);
+            let same = now == last;
+            last = now.clone();
+            same.then_some(now)
+        })
+    }
+
     /// Looks at all of it.
     #[track_caller]
     pub fn of(daemon: &Daemon) -> Self {
@@ -62,19 +77,27 @@ impl Audit {
     }
 
     fn difference(&self, now: &Self) -> String {
-        let mut text = String::new();
-        text += &format!("mounts {:?}\n", now.mounts.symmetric_difference(&self.mounts));
-        text += &format!("links {:?}\n", now.links.symmetric_difference(&self.links));
-        text += &format!("processes {:?} were {:?}\n", now.processes, self.processes);
-        text += &format!("descriptors {} were {}\n", now.descriptors, self.descriptors);
+        let mut text = changes("mount", &self.mounts, &now.mounts);
+        text += &changes("link", &self.links, &now.links);
+        text += &changes("file", &self.files, &now.files);
+        if now.processes != self.processes {
+            text += &format!("processes {:?} were {:?}\n", now.processes, self.processes);
+        }
+        if now.descriptors != self.descriptors {
+            text += &format!("descriptors {} were {}\n", now.descriptors, self.descriptors);
+        }
         if now.rules != self.rules {
             text += &format!("rules {} were {}\n", now.rules, self.rules);
         }
-        for file in now.files.symmetric_difference(&self.files).take(40) {
-            text += &format!("file {}\n", file.display());
-        }
         text
     }
+}
+
+/// What came (+) and what went (-), a line each.
+fn changes<T: Ord + std::fmt::Debug>(what: &str, was: &BTreeSet<T>, is: &BTreeSet<T>) -> String {
+    let came = is.difference(was).map(|item| format!("+ {what} {item:?}\n"));
+    let went = was.difference(is).map(|item| format!("- {what} {item:?}\n"));
+    came.chain(went).collect()
 }
 
 /// Directories of control groups, in every hierarchy, whose path has the component `id`.

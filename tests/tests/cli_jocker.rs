@@ -147,6 +147,7 @@ fn tells_versions_events_and_help() {
         assert!(text.contains(command), "{command}");
     }
     daemon.jocker(&["run", "--rm", IMAGE, "true"]).ok();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     let until =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
     let until = until.as_secs().to_string();

@@ -31,7 +31,7 @@ fn after_two_hundred_runs() {
     for network in ["bridge", "none", "host"] {
         once(&daemon, network);
     }
-    let before = Audit::of(&daemon);
+    let before = Audit::settled(&daemon);
     let ids = std::thread::scope(|scope| {
         let worker = || {
             let networks = ["bridge", "none", "bridge", "host"];
@@ -51,7 +51,7 @@ fn after_two_hundred_runs() {
 fn after_starts_that_fail() {
     let Some(daemon) = Daemon::ours() else { return };
     once(&daemon, "bridge");
-    let before = Audit::of(&daemon);
+    let before = Audit::settled(&daemon);
     let mut ids = Vec::new();
     for _ in 0..5 {
         for body in [
@@ -86,7 +86,7 @@ fn after_execs_and_clients_that_go_away() {
     let Some(daemon) = Daemon::ours() else { return };
     let id = daemon.sleeper();
     daemon.exec(&id, &["true"]);
-    let before = Audit::of(&daemon);
+    let before = Audit::settled(&daemon);
     for round in 0..30 {
         match round % 3 {
             0 => assert_eq!(daemon.exec(&id, &["true"]).0, 0),
@@ -110,7 +110,7 @@ fn after_the_daemon_is_killed_in_the_middle() {
     once(&daemon, "bridge");
     daemon.kill9();
     daemon.start_again(&Options::new());
-    let before = Audit::of(&daemon);
+    let before = Audit::settled(&daemon);
     for round in 0..6 {
         let socket = daemon.socket().to_owned();
         let workers: Vec<_> = (0..3).map(|_| start_and_forget(&socket)).collect();
@@ -155,13 +155,15 @@ fn after_pulls_that_fail_and_images_that_go() {
     };
     let reference = registry.push("leak", "v1", &image);
     let path = format!("/images/create?fromImage={reference}");
-    let before = Audit::of(&daemon);
-    for _ in 0..3 {
+    let round = || {
         registry.fail(&image.layers[0].digest, 50, FaultKind::Flip);
         daemon.http().post(&path);
         registry.heal();
         daemon.http().post(&path).expect(200);
         daemon.http().delete(&format!("/images/{reference}")).expect(200);
-    }
+    };
+    round();
+    let before = Audit::settled(&daemon);
+    (0..3).for_each(|_| round());
     before.must_return(&daemon);
 }

@@ -8,6 +8,9 @@ use harness::registry::{FaultKind, Guard, Registry};
 use harness::{Answer, Daemon, name};
 use serde_json::{Value, json};
 
+/// How the store's own index names the test image.
+const LISTED: &str = "docker.io/library/jocker-test:latest";
+
 fn settings() -> Value {
     json!({ "Cmd": ["sh"], "Env": [PATH] })
 }
@@ -401,7 +404,7 @@ fn a_real_registry_serves_it_too() {
 #[test]
 fn the_store_is_an_image_layout() {
     let Some(daemon) = Daemon::ours() else { return };
-    let seen = inspect_layout(&daemon.data_root(), "");
+    let seen = inspect_layout(&daemon.data_root(), LISTED);
     assert_eq!(seen["Architecture"], "amd64");
     assert_eq!(seen["Digest"], Image::busybox().manifest_digest());
 }
