@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use crate::app::App;
 use crate::http::error::Error;
 use crate::http::extract::{self, Api, Name};
+use crate::http::hijack::Takeover;
 use crate::http::negotiate;
 use crate::http::peer::Peer;
 use crate::http::router::{Kind, Router};
@@ -61,7 +62,9 @@ impl Dispatcher {
             let mut response = handled.unwrap_or_else(|_| {
                 Error::internal("the daemon failed while answering; its log has more").into_response()
             });
-            negotiate::mark(response.headers_mut(), supported);
+            if response.extensions().get::<Takeover>().is_none() {
+                negotiate::mark(response.headers_mut(), supported);
+            }
             log(&peer, method.as_str(), &path, response.status(), started.elapsed());
             response
         };

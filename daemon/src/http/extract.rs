@@ -108,25 +108,26 @@ impl<S: Sync> FromRequestParts<S> for Query {
 /// Percent-decodes; in a query `+` is a space. Bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Result<String, Error> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
+    let mut rest = text.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        rest = behind;
         bytes.push(match byte {
             b'+' if plus_is_space => b' ',
             b'%' => {
-                let pair = [rest.next(), rest.next()].map(|digit| digit.and_then(hex_digit));
-                let [Some(high), Some(low)] = pair else {
-                    return Err(Error::bad_request(format!("invalid URL escape in {text:?}")));
+                let (digits, behind) = behind.split_at(behind.len().min(2));
+                let value = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2);
+                let value = value.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                let Some(value) = value.filter(|_| digits[0] != b'+') else {
+                    let escape = format!("%{}", String::from_utf8_lossy(digits));
+                    return Err(Error::bad_request(format!("invalid URL escape {escape:?}")));
                 };
-                high << 4 | low
+                rest = behind;
+                value
             }
-            other => other,
+            other => *other,
         });
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// A JSON body. `None`: the request has no body, which dockerd does not count as an error here.
@@ -183,8 +184,12 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> 
         return Err(Error::bad_request("invalid JSON: got EOF while reading request body"));
     }
     let mut values = serde_json::Deserializer::from_slice(bytes);
-    let value = T::deserialize(&mut values)
-        .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?;
+    let value = T::deserialize(&mut values).map_err(|error| {
+        Error::bad_request(match error.is_eof() {
+            true => "invalid JSON: unexpected EOF".to_owned(),
+            false => format!("invalid JSON: {error}"),
+        })
+    })?;
     match values.end() {
         Ok(()) => Ok(value),
         Err(_) => Err(Error::bad_request("unexpected content after JSON")),
@@ -204,7 +209,10 @@ mod tests {
         assert_eq!(query.text("e"), "x/y z");
         assert_eq!(query.number::<i64>("n"), Ok(Some(12)));
         assert!(query.number::<i64>("m").is_err());
-        assert!(Query::parse("a=%zz").is_err());
+        for (query, escape) in [("a=%zz", "%zz"), ("a=%+1", "%+1"), ("a=%1", "%1"), ("%", "%")] {
+            let error = Query::parse(query).unwrap_err();
+            assert_eq!(error.message, format!("invalid URL escape \"{escape}\""));
+        }
     }
 
     #[test]
@@ -213,6 +221,7 @@ mod tests {
         let text = |bytes: &[u8]| parse_json::<u8>(bytes).unwrap_err().message;
         assert_eq!(text(b" "), "invalid JSON: got EOF while reading request body");
         assert_eq!(text(b"1 2"), "unexpected content after JSON");
-        assert!(text(b"{").starts_with("invalid JSON: "));
+        assert_eq!(text(b"{"), "invalid JSON: unexpected EOF");
+        assert!(text(b"x").starts_with("invalid JSON: "));
     }
 }

@@ -7,6 +7,9 @@ use store::reference::{Reference, ReferenceError};
 
 use crate::http;
 
+/// Hexadecimal digits of a whole image id.
+const ID_DIGITS: usize = 64;
+
 /// Why the image service says no.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -15,6 +18,9 @@ pub(crate) enum Error {
     /// The request says something that cannot be.
     #[error("{0}")]
     Invalid(String),
+    /// The name is nobody's to use.
+    #[error("'{0}' is a reserved name")]
+    Reserved(&'static str),
     /// The image is in use.
     #[error("{0}")]
     Conflict(String),
@@ -43,6 +49,7 @@ impl Error {
         match self {
             Self::NoSuchImage(_) | Self::Store(ImageError::NotFound(_)) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Reserved(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Pull(error) => pull_status(error.kind()),
             Self::Store(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
@@ -72,6 +79,9 @@ impl From<Error> for http::error::Error {
 
 /// A name as dockerd shows one that it does not find: with the tag that it means.
 fn shown(name: &str) -> String {
+    if name.len() == ID_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return format!("sha256:{name}");
+    }
     match Reference::parse_normalized(name) {
         Ok(reference) if !name.starts_with("sha256:") => reference.familiar(),
         _ => name.to_owned(),

@@ -144,5 +144,6 @@ pub(crate) fn bytes(size: u64) -> i64 {
 
 /// A point in time: seconds since 1970, RFC 3339, a date, or a duration before now (`10m`).
 fn parse_time(text: &str) -> Result<Timestamp, Error> {
-    crate::events::time::parse(text, Timestamp::now()).map_err(Error::Invalid)
+    let wrong = |_| Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
+    crate::events::time::parse(text, Timestamp::now()).map_err(wrong)
 }

@@ -24,8 +24,7 @@ fn target(repository: &str, tag: &str) -> Result<Reference, Error> {
     let named = Reference::parse_normalized(repository)?;
     let reference = if tag.is_empty() { named } else { with_tag(&named, tag)? };
     if reference.digest().is_some() {
-        let text = "refusing to create a tag with a digest reference";
-        return Err(Error::Invalid(text.to_owned()));
+        return Err(Error::Invalid("cannot import digest reference".to_owned()));
     }
     if reference.familiar_name() == "sha256" {
         let text = "refusing to create an ambiguous tag using digest algorithm as name";

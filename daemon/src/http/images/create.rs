@@ -113,7 +113,7 @@ fn reference(name: &str, tag: &str) -> Result<(Reference, bool), images::Error> 
         (tag, Err(_)) => tag::with_tag(&named, tag)?,
     };
     if reference.familiar_name() == "scratch" {
-        return Err(images::Error::Invalid("'scratch' is a reserved name".to_owned()));
+        return Err(images::Error::Reserved("scratch"));
     }
     let all_tags = reference.tag().is_none() && reference.digest().is_none();
     Ok((reference, all_tags))

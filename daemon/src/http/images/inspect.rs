@@ -68,7 +68,7 @@ fn shape(image: &Image, layers: &[String], api: Api) -> Inspect {
         parent: kept(String::new()),
         comment: if raw.comment.is_empty() { comment } else { raw.comment },
         created: image.created.map(|time| time.to_string()),
-        container: before_container_fields_went.then_some(raw.container),
+        container: some(raw.container).filter(|_| before_container_fields_went),
         container_config: before_container_fields_went
             .then(|| raw.container_config.unwrap_or_else(empty_config)),
         docker_version: kept(raw.docker_version),
