@@ -31,6 +31,7 @@ mod state;
 mod stop;
 mod validate;
 mod view;
+mod volumes;
 mod wait;
 
 use std::fs;

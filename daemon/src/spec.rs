@@ -19,7 +19,9 @@ use runtime::plan::Extras;
 pub(crate) use caps::check_capability;
 pub(crate) use devices::HostDevice;
 pub(crate) use limits::{check_cpus, ulimit_type};
-pub(crate) use mounts::{parse_bind, parse_tmpfs};
+pub(crate) use mounts::{
+    bind_sources, clean as clean_path, parse_bind, parse_tmpfs, targets as mount_targets,
+};
 pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
 pub(crate) use network::{etc_hosts, etc_resolv_conf};
 pub(crate) use process::{command_line, exec_process};

@@ -35,6 +35,8 @@ pub(super) struct Waiting {
 pub(super) struct Stopping {
     /// When SIGKILL follows; `None`: never, or it was sent.
     pub(super) kill_at: Option<Instant>,
+    /// Asked for by a stop, not only a kill.
+    pub(super) gently: bool,
     pub(super) replies: Vec<Reply>,
 }
 
@@ -247,6 +249,21 @@ impl Actor {
         if let Err(error) = self.writer.update(&self.progress) {
             tracing::error!(container.id = self.definition.id, %error, "state not stored");
         }
+    }
+
+    /// Tells that the container joined or left its network.
+    pub(super) fn tell_network(&self, action: &str) {
+        let name = self.definition.host_config.network_mode.as_str();
+        let kind = match name {
+            "none" => "null",
+            "host" | crate::networks::BRIDGE => name,
+            _ => return,
+        };
+        let event = Event::new(Kind::Network, action, super::view::network_id(name))
+            .with("container", self.definition.id.as_str())
+            .with("name", name)
+            .with("type", kind);
+        self.service.events.publish(event);
     }
 
     /// Tells everybody who listens for events.

@@ -6,14 +6,14 @@ mod supported;
 
 use std::sync::Arc;
 
-use api_spec::container::{CreateRequest, CreateResponse};
+use api_spec::container::{ContainerConfig, CreateRequest, CreateResponse, HostConfig};
 use store::image::ResolveError;
 use store::{Image, RecordError};
 
 use super::actor::{Actor, Seed, event};
 use super::error::Error;
 use super::record::{Definition, Progress, Writer};
-use super::{Service, names, validate};
+use super::{Service, names, validate, volumes};
 use crate::spec;
 
 /// Names that are tried for a container that comes without.
@@ -74,11 +74,11 @@ impl Service {
             id: id.clone(),
             created: jiff::Timestamp::now().to_string(),
             image_id: image.id.to_string(),
-            volumes: config.volumes.iter().flatten().map(|(path, _)| path.clone()).collect(),
+            volumes: anonymous_volumes(&config, &host_config),
             config,
             host_config,
         };
-        let actor = self.store_new(Arc::new(definition), name, &image)?;
+        let actor = self.store_new(&Arc::new(definition), name, &image)?;
         Ok((actor, CreateResponse { id, warnings }))
     }
 
@@ -102,21 +102,28 @@ impl Service {
         Ok(Some(image))
     }
 
+    fn make_files(&self, definition: &Definition, image: &Image) -> Result<(), Error> {
+        let snapshot =
+            self.store.snapshots().prepare(&definition.id, image).map_err(Error::internal)?;
+        volumes::make(&snapshot, &definition.volumes).map_err(Error::internal)
+    }
+
     /// The record takes the name; the snapshot follows. If that fails, the record goes again.
     fn store_new(
         self: &Arc<Self>,
-        definition: Arc<Definition>,
+        definition: &Arc<Definition>,
         name: Option<&str>,
         image: &Image,
     ) -> Result<Actor, Error> {
-        let writer = Writer::new(self.store.records(), &definition).map_err(Error::internal)?;
+        let writer = Writer::new(self.store.records(), definition).map_err(Error::internal)?;
         let name = insert(&writer, name)?;
-        if let Err(error) = self.store.snapshots().prepare(&definition.id, image) {
+        if let Err(error) = self.make_files(definition, image) {
+            self.store.snapshots().remove(&definition.id).map_err(Error::internal)?;
             writer.delete().map_err(Error::internal)?;
-            return Err(Error::internal(error));
+            return Err(error);
         }
         let seed = Seed {
-            definition: Arc::clone(&definition),
+            definition: Arc::clone(definition),
             writer,
             name: name.clone(),
             progress: Progress::default(),
@@ -124,9 +131,16 @@ impl Service {
         };
         let (actor, handle) = Actor::new(self, seed);
         self.registry().insert(handle, &name);
-        self.events.publish(event(&definition, &name, "create", &[]));
+        self.events.publish(event(definition, &name, "create", &[]));
         Ok(actor)
     }
+}
+
+/// Mount points of anonymous volumes: those that nothing else is mounted on.
+fn anonymous_volumes(config: &ContainerConfig, host_config: &HostConfig) -> Vec<String> {
+    let taken = spec::mount_targets(host_config);
+    let targets = config.volumes.iter().flatten().map(|(path, _)| spec::clean_path(path));
+    targets.filter(|target| !taken.contains(target)).collect()
 }
 
 fn insert(writer: &Writer, name: Option<&str>) -> Result<String, Error> {

@@ -84,6 +84,7 @@ impl Actor {
             self.progress.state = State::Exited(exit.clone());
         }
         self.publish();
+        self.tell_network("disconnect");
         self.tell(
             "die",
             &[
@@ -91,11 +92,11 @@ impl Actor {
                 ("execDuration", duration_seconds(&exit).to_string()),
             ],
         );
-        let stopped = std::mem::take(&mut self.stopping).replies;
-        if !stopped.is_empty() {
+        let stopping = std::mem::take(&mut self.stopping);
+        if stopping.gently {
             self.tell("stop", &[]);
         }
-        for reply in stopped {
+        for reply in stopping.replies {
             _ = reply.send(Ok(Outcome::Done));
         }
         if let Some(lease) = lease {

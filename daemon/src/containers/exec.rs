@@ -173,16 +173,6 @@ impl Exec {
         Ok(())
     }
 
-    /// Waits for its end; returns the exit code.
-    pub(crate) async fn ended(&self) -> i32 {
-        let mut phase = self.phase.subscribe();
-        let ended = phase.wait_for(|phase| matches!(phase, Phase::Exited { .. })).await;
-        match ended.as_deref() {
-            Ok(Phase::Exited { code }) => *code,
-            _ => 255,
-        }
-    }
-
     /// The streams that an attached client gets.
     fn streams(&self) -> Streams {
         Streams {
@@ -194,7 +184,10 @@ impl Exec {
 
     /// `exec_start: sh -c true`: how events name it.
     fn action(&self, verb: &str) -> String {
-        format!("{verb}: {}", self.config.cmd.as_deref().unwrap_or_default().join(" "))
+        let words = self.config.cmd.as_deref().unwrap_or_default();
+        let (program, arguments) =
+            words.split_first().map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
+        format!("{verb}: {program} {}", arguments.join(" "))
     }
 }
 

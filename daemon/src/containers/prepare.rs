@@ -85,7 +85,8 @@ impl Task {
         let snapshot = self.snapshot()?;
         let netns = self.netns(lease.as_ref())?;
         let files = self.files(&snapshot, lease.as_ref())?;
-        let plan = self.plan(&files)?;
+        self.bind_sources()?;
+        let plan = self.plan(&files, &snapshot.dir)?;
         let launched = self.launch(plan, &snapshot, netns, lease, &mut undo)?;
         undo.forget();
         Ok(launched)
@@ -147,14 +148,32 @@ impl Task {
         Ok(files)
     }
 
-    fn plan(&self, files: &Files) -> Result<Plan, Error> {
+    /// Makes the directories that are to be bound and are not there, as Docker does.
+    fn bind_sources(&self) -> Result<(), Error> {
+        for source in spec::bind_sources(&self.definition.host_config) {
+            if source.symlink_metadata().is_err() {
+                fs::create_dir_all(&source).map_err(|error| {
+                    let path = source.display();
+                    Error::Internal(format!(
+                        "error while creating mount source path '{path}': {error}"
+                    ))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(&self, files: &Files, directory: &Path) -> Result<Plan, Error> {
         let devices = super::devices::find(&self.definition.host_config)?;
+        let volumes: Vec<_> = (self.definition.volumes.iter().enumerate())
+            .map(|(number, target)| (super::volumes::directory(directory, number), target.clone()))
+            .collect();
         let source = Source {
             id: &self.definition.id,
             config: &self.definition.config,
             host_config: &self.definition.host_config,
             files,
-            volumes: &[],
+            volumes: &volumes,
             devices: &devices,
             joined: self.peers.namespaces,
             host: &self.service.facts,

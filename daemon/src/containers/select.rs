@@ -130,7 +130,7 @@ fn matches(filters: &Filters, row: &Row) -> bool {
         let wanted = if wanted.contains('/') { wanted.to_owned() } else { format!("{wanted}/tcp") };
         definition.config.exposed_ports.as_ref().is_some_and(|ports| ports.contains_key(&wanted))
     };
-    let mounts = view::mounts(definition);
+    let mounts = view::mounts(definition, None);
     filters.matches_prefix("id", &definition.id)
         && filters.matches_by("name", |wanted| name_matches(wanted, &row.seen.name))
         && filters.matches("status", state.status())
@@ -193,7 +193,7 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
         network_settings: SummaryNetworkSettings {
             networks: view::endpoints(definition, &row.seen),
         },
-        mounts: view::mounts(definition),
+        mounts: view::mounts(definition, None),
     }
 }
 
@@ -234,10 +234,10 @@ fn human(seconds: i64) -> String {
     match seconds {
         ..1 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
-        ..60 => format!("{seconds} seconds"),
-        ..120 => "About a minute".to_owned(),
-        ..3600 => format!("{minutes} minutes"),
-        ..5400 => "About an hour".to_owned(),
+        2..60 => format!("{seconds} seconds"),
+        60..120 => "About a minute".to_owned(),
+        120..3600 => format!("{minutes} minutes"),
+        3600..5400 => "About an hour".to_owned(),
         _ if hours < 48 => format!("{hours} hours"),
         _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
         _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),

@@ -78,6 +78,7 @@ impl Actor {
         for reply in self.starting.drain(..) {
             _ = reply.send(Ok(Outcome::Done));
         }
+        self.tell_network("connect");
         self.tell("start", &[]);
         self.persist();
         self.service.networks.refill();

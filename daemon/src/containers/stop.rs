@@ -30,6 +30,7 @@ impl Actor {
         let signal = signal.or_else(own).unwrap_or(SIGTERM);
         let seconds = timeout.or(config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
         self.stopping.replies.push(reply);
+        self.stopping.gently = true;
         self.signal(signal);
         // Of several stops the one that is less patient decides.
         let patience = u64::try_from(seconds).ok().map(Duration::from_secs);

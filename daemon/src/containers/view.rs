@@ -1,16 +1,17 @@
 //! A container as `inspect` shows it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use api_spec::container::{ContainerInspect, DriverData, MountPoint};
 use api_spec::network::{EndpointSettings, NetworkSettings, PortMap};
 
-use super::Service;
 use super::error::Error;
 use super::handle::{Handle, Snapshot};
 use super::prepare::{files_in, log_path};
 use super::record::Definition;
 use super::state::State;
+use super::{Service, volumes};
 use crate::networks::{BRIDGE, Lease};
 use crate::spec::{command_line, parse_bind};
 
@@ -41,13 +42,13 @@ pub(super) fn inspect(
         platform: PLATFORM.to_owned(),
         exec_ids: service.execs.running_in(&definition.id),
         host_config: definition.host_config.clone(),
-        mounts: mounts(definition),
+        mounts: mounts(definition, snapshot.as_ref().map(|snapshot| snapshot.dir.as_path())),
         config: definition.config.clone(),
         network_settings: network_settings(definition, &seen),
         ..ContainerInspect::default()
     };
     let Some(snapshot) = snapshot else { return Ok(inspect) };
-    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let path = |path: &Path| path.to_string_lossy().into_owned();
     if has_run(&progress.state) {
         let files = files_in(&snapshot.dir);
         inspect.resolv_conf_path = path(&files.resolv_conf);
@@ -80,7 +81,7 @@ fn has_run(state: &State) -> bool {
 }
 
 /// Mounts that inspect and list report.
-pub(super) fn mounts(definition: &Definition) -> Vec<MountPoint> {
+pub(super) fn mounts(definition: &Definition, directory: Option<&Path>) -> Vec<MountPoint> {
     let host_config = &definition.host_config;
     let bind = |source: String, destination: String, mode: String, rw, propagation: String| {
         let kind = "bind".to_owned();
@@ -111,6 +112,18 @@ pub(super) fn mounts(definition: &Definition) -> Vec<MountPoint> {
             destination: mount.target.clone(),
             rw: !mount.read_only,
             propagation,
+            ..MountPoint::default()
+        });
+    }
+    for (number, target) in definition.volumes.iter().enumerate() {
+        let source = directory.map(|directory| volumes::directory(directory, number));
+        list.push(MountPoint {
+            r#type: "volume".to_owned(),
+            name: store::Digest::of(format!("volume {} {target}", definition.id).as_bytes()).hex(),
+            source: source.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            destination: target.clone(),
+            driver: "local".to_owned(),
+            rw: true,
             ..MountPoint::default()
         });
     }
@@ -168,7 +181,7 @@ fn mac_text(mac: &[u8; 6]) -> String {
 }
 
 /// Ids of the standard networks: the same for ever, made from their names.
-fn network_id(name: &str) -> String {
+pub(super) fn network_id(name: &str) -> String {
     store::Digest::of(format!("network {name}").as_bytes()).hex()
 }
 
@@ -177,7 +190,7 @@ fn endpoint_id(id: &str, network: &str) -> String {
 }
 
 /// Bytes of the files below a directory; those that vanish meanwhile do not count.
-fn disk_usage(directory: &std::path::Path) -> i64 {
+fn disk_usage(directory: &Path) -> i64 {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
     let sizes = entries.flatten().map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => disk_usage(&entry.path()),

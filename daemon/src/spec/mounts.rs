@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use api_spec::container::{Mount as Asked, TmpfsOptions};
+use api_spec::container::{HostConfig, Mount as Asked, TmpfsOptions};
 use oci_spec::runtime::Mount;
 
 use super::{Mode, Source, mode};
@@ -62,6 +62,24 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
     Ok(bind)
 }
 
+/// Where binds, mounts and tmpfs of a configuration are mounted.
+pub(crate) fn targets(host_config: &HostConfig) -> Vec<String> {
+    let binds = host_config.binds.iter().flatten().filter_map(|text| parse_bind(text).ok());
+    let tmpfs = host_config.tmpfs.iter().flatten().map(|(target, _)| clean(target));
+    let mounts = host_config.mounts.iter().flatten().map(|mount| clean(&mount.target));
+    binds.map(|bind| bind.target).chain(tmpfs).chain(mounts).collect()
+}
+
+/// Directories of the host that are made if they are missing: sources of `Binds`, and of `Mounts` that ask for it.
+pub(crate) fn bind_sources(host_config: &HostConfig) -> Vec<PathBuf> {
+    let binds = host_config.binds.iter().flatten().filter_map(|text| parse_bind(text).ok());
+    let wanted = |mount: &&Asked| {
+        mount.bind_options.as_ref().is_some_and(|options| options.create_mountpoint)
+    };
+    let mounts = host_config.mounts.iter().flatten().filter(wanted);
+    binds.map(|bind| bind.source).chain(mounts.map(|mount| PathBuf::from(&mount.source))).collect()
+}
+
 /// A `Mounts` entry of type bind as the same thing.
 pub(super) fn asked_bind(asked: &Asked) -> Bind {
     let options = asked.bind_options.clone().unwrap_or_default();
@@ -79,7 +97,7 @@ pub(super) fn asked_bind(asked: &Asked) -> Bind {
 }
 
 /// A path inside the container without `.`, `..` and doubled slashes, resolved by name only.
-fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(path).components() {
         match component {

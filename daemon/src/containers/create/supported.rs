@@ -38,7 +38,7 @@ fn is_standard_network(name: &str) -> bool {
         || matches!(mode(name), Mode::Container(_))
 }
 
-const LATER: [Row; 31] = [
+const LATER: [Row; 30] = [
     (
         "HostConfig.PortBindings",
         |request| {
@@ -102,11 +102,6 @@ const LATER: [Row; 31] = [
         "HostConfig.Binds",
         |request| (request.host_config.binds.iter().flatten()).any(|bind| !bind.starts_with('/')),
         "there are no named volumes yet; bind a path of the host",
-    ),
-    (
-        "Volumes",
-        |request| request.config.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()),
-        "there are no anonymous volumes yet (the client or the image asks for one); bind a path of the host",
     ),
     ("HostConfig.Mounts", |request| mounts(request, "volume"), "there are no volumes yet"),
     ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
@@ -224,7 +219,6 @@ mod tests {
             (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "NetworkMode"),
             (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
             (r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "Healthcheck"),
-            (r#"{"Volumes":{"/data":{}}}"#, "Volumes"),
             (r#"{"HostConfig":{"UsernsMode":"private"}}"#, "UsernsMode"),
         ] {
             let text = refused(body).unwrap_or_default();
