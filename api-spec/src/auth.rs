@@ -30,12 +30,7 @@ pub struct AuthConfig {
 impl AuthConfig {
     /// True when nothing in it authenticates anybody.
     pub fn is_anonymous(&self) -> bool {
-        let secrets = [
-            &self.username,
-            &self.auth,
-            &self.identitytoken,
-            &self.registrytoken,
-        ];
+        let secrets = [&self.username, &self.auth, &self.identitytoken, &self.registrytoken];
         secrets.iter().all(|text| text.is_empty())
     }
 }
@@ -43,9 +38,7 @@ impl AuthConfig {
 impl fmt::Debug for AuthConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("AuthConfig");
-        shown
-            .field("serveraddress", &self.serveraddress)
-            .finish_non_exhaustive()
+        shown.field("serveraddress", &self.serveraddress).finish_non_exhaustive()
     }
 }
 

@@ -170,10 +170,7 @@ mod tests {
         let filters = Filters::parse(r#"{"label":["a=b","c"]}"#).unwrap();
         let has = |labels: &'static [(&str, &str)]| {
             filters.matches_labels("label", |name| {
-                labels
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| *value)
+                labels.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
             })
         };
         assert!(has(&[("a", "b"), ("c", "")]));

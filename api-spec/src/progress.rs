@@ -9,22 +9,14 @@ pub struct Message {
     pub stream: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(
-        default,
-        rename = "progressDetail",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "progressDetail", skip_serializing_if = "Option::is_none")]
     pub progress_detail: Option<Detail>,
     /// A bar drawn by the daemon, for clients that do not draw one; gone since API 1.52.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(
-        default,
-        rename = "errorDetail",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "errorDetail", skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<ErrorDetail>,
     /// The error's text once more; gone since API 1.52.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,10 +50,7 @@ pub struct ErrorDetail {
 impl Message {
     /// A line with only a status.
     pub fn status(text: impl Into<String>) -> Self {
-        Self {
-            status: Some(text.into()),
-            ..Self::default()
-        }
+        Self { status: Some(text.into()), ..Self::default() }
     }
 
     /// A status of one thing, for example a layer by its short id.
@@ -80,26 +69,15 @@ impl Message {
         current: u64,
         total: Option<u64>,
     ) -> Self {
-        let detail = Detail {
-            current: Some(current),
-            total,
-            ..Detail::default()
-        };
-        Self {
-            id: Some(id.into()),
-            progress_detail: Some(detail),
-            ..Self::status(status)
-        }
+        let detail = Detail { current: Some(current), total, ..Detail::default() };
+        Self { id: Some(id.into()), progress_detail: Some(detail), ..Self::status(status) }
     }
 
     /// The last line of a stream that failed.
     pub fn error(message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
-            error_detail: Some(ErrorDetail {
-                code: None,
-                message: message.clone(),
-            }),
+            error_detail: Some(ErrorDetail { code: None, message: message.clone() }),
             error: Some(message),
             ..Self::default()
         }

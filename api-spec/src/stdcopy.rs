@@ -118,15 +118,9 @@ mod tests {
 
     #[test]
     fn bad_headers_are_refused() {
-        assert_eq!(
-            parse_header([9, 0, 0, 0, 0, 0, 0, 0]),
-            Err(FrameError::UnknownStream(9))
-        );
+        assert_eq!(parse_header([9, 0, 0, 0, 0, 0, 0, 0]), Err(FrameError::UnknownStream(9)));
         let long = MAX_PAYLOAD_BYTES + 1;
-        assert_eq!(
-            parse_header(header(Stream::Stdout, long)),
-            Err(FrameError::TooLong(long))
-        );
+        assert_eq!(parse_header(header(Stream::Stdout, long)), Err(FrameError::TooLong(long)));
     }
 
     proptest! {

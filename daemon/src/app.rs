@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use store::{RecordError, Store};
 use store::registry::Registries;
+use store::{RecordError, Store};
 
 use crate::config::Config;
 use crate::containers::Containers;
@@ -50,7 +50,9 @@ impl App {
         });
         let record = stored.await.ok().transpose()?.flatten();
         let json = record.and_then(|record| serde_json::from_str(&record.json).ok());
-        Ok(json.and_then(|json: serde_json::Value| Some(json["id"].as_str()?.to_owned())).unwrap_or_default())
+        Ok(json
+            .and_then(|json: serde_json::Value| Some(json["id"].as_str()?.to_owned()))
+            .unwrap_or_default())
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn go_architecture() -> &'static str {
 /// All memory, in bytes (sysinfo(2)).
 pub(crate) fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::try_from(info.totalram).unwrap_or(0) * u64::from(info.mem_unit.max(1))
+    info.totalram.saturating_mul(u64::from(info.mem_unit.max(1)))
 }
 
 /// Processors that the daemon may use.

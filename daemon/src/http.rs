@@ -75,7 +75,8 @@ impl Server {
                     };
                     let stop = self.stop.clone();
                     self.connections.spawn(async move {
-                        connection::serve(|request| dispatcher.dispatch(request), socket, stop).await;
+                        connection::serve(|request| dispatcher.dispatch(request), socket, stop)
+                            .await;
                         drop(permit);
                     });
                 }

@@ -72,9 +72,8 @@ impl Sockets {
     }
 
     fn make(&mut self, path: &Path, group: Option<u32>) -> Result<(), ListenError> {
-        let failed = |call| {
-            move |source: io::Error| ListenError::Io { path: path.to_owned(), call, source }
-        };
+        let failed =
+            |call| move |source: io::Error| ListenError::Io { path: path.to_owned(), call, source };
         clear(path)?;
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed("mkdir"))?;
@@ -87,7 +86,8 @@ impl Sockets {
         // Nobody can connect before listen(2), so nobody sees the file's first mode.
         let inode = fs::symlink_metadata(path).map_err(failed("stat"))?.ino();
         self.made.push(Made { path: path.to_owned(), inode });
-        fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed("chmod"))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))
+            .map_err(failed("chmod"))?;
         chown(path, Some(0), group.or(Some(0))).map_err(failed("chown"))?;
         rustix::net::listen(&socket, BACKLOG).map_err(|errno| failed("listen")(errno.into()))?;
         self.listeners.push(socket.into());

@@ -35,8 +35,14 @@ impl Pidfile {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false)
-            .mode(0o644).custom_flags(libc::O_NOFOLLOW).clone();
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .custom_flags(libc::O_NOFOLLOW)
+            .clone();
         let mut file = options.open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}

@@ -104,7 +104,9 @@ mod tests {
     fn pools_are_read() {
         let pool = AddressPool::parse("base=10.1.0.0/8,size=24").unwrap();
         assert_eq!((pool.base, pool.subnet_prefix), (Ipv4Addr::new(10, 0, 0, 0), 24));
-        for bad in ["", "base=10.0.0.0/8", "size=24", "base=10.0.0.0/8,size=x", "base=10.0.0.0/16,size=8"] {
+        for bad in
+            ["", "base=10.0.0.0/8", "size=24", "base=10.0.0.0/8,size=x", "base=10.0.0.0/16,size=8"]
+        {
             assert!(AddressPool::parse(bad).is_err(), "{bad}");
         }
     }

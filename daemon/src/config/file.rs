@@ -112,7 +112,9 @@ fn parse(text: &str) -> Result<File, String> {
     }
     if !unknown.is_empty() {
         let keys = unknown.join(", ");
-        return Err(format!("the following directives don't match any configuration option: {keys}"));
+        return Err(format!(
+            "the following directives don't match any configuration option: {keys}"
+        ));
     }
     if !not_yet.is_empty() {
         let keys = not_yet.join(", ");
@@ -120,7 +122,9 @@ fn parse(text: &str) -> Result<File, String> {
     }
     let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if file.live_restore == Some(false) {
-        return Err("live-restore: false is not supported: containers outlive the daemon".to_owned());
+        return Err(
+            "live-restore: false is not supported: containers outlive the daemon".to_owned()
+        );
     }
     Ok(file)
 }
@@ -143,7 +147,9 @@ mod tests {
     #[test]
     fn every_obeyed_key_is_read() {
         assert_eq!(parse("").unwrap(), File::default());
-        let file = parse(r#"{"data-root":"/d","default-address-pools":[{"base":"10.0.0.0/8","size":24}]}"#);
+        let file = parse(
+            r#"{"data-root":"/d","default-address-pools":[{"base":"10.0.0.0/8","size":24}]}"#,
+        );
         let file = file.unwrap();
         assert_eq!(file.data_root, Some("/d".into()));
         assert_eq!(file.default_address_pools.unwrap()[0].size, 24);

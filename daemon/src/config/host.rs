@@ -33,10 +33,10 @@ impl Host {
             "unix" if !address.starts_with('/') => {
                 Err(format!("invalid bind address ({text}): the socket's path must be absolute"))
             }
-            "unix" if address.len() > MAX_SOCKET_PATH_BYTES => {
-                Err(format!("invalid bind address ({text}): the socket's path is longer than \
-                             {MAX_SOCKET_PATH_BYTES} bytes"))
-            }
+            "unix" if address.len() > MAX_SOCKET_PATH_BYTES => Err(format!(
+                "invalid bind address ({text}): the socket's path is longer than \
+                             {MAX_SOCKET_PATH_BYTES} bytes"
+            )),
             "unix" => Ok(Self::Unix(PathBuf::from(address))),
             "fd" => Ok(Self::Activated),
             "tcp" => Err(format!(

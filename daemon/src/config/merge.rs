@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::address::{AddressPool, Cidr};
-use crate::config::file::File;
+use crate::config::file::{File, Pool};
 use crate::config::flags::Flags;
 use crate::config::host::{DEFAULT_SOCKET, Host};
 use crate::config::{Config, ConfigError, LogFormat, LogLevel};
@@ -26,7 +26,13 @@ const MAX_INTERFACE_BYTES: usize = 15;
 struct Conflicts(Vec<String>);
 
 impl Conflicts {
-    fn one<T>(&mut self, key: &str, flag: Option<T>, file: Option<T>, show: impl Fn(&T) -> String) -> Option<T> {
+    fn one<T>(
+        &mut self,
+        key: &str,
+        flag: Option<T>,
+        file: Option<T>,
+        show: impl Fn(&T) -> String,
+    ) -> Option<T> {
         if let (Some(flag), Some(file)) = (&flag, &file) {
             let (flag, file) = (show(flag), show(file));
             self.0.push(format!("{key}: (from flag: {flag}, from file: {file})"));
@@ -55,7 +61,8 @@ impl Conflicts {
 pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, ConfigError> {
     let mut both = Conflicts::default();
     let hosts = both.list("hosts", flags.hosts, file.hosts);
-    let pools = pools(&mut both, flags.default_address_pools, file.default_address_pools)?;
+    let pools =
+        pools(&mut both, &flags.default_address_pools, file.default_address_pools.as_deref())?;
     let debug = both.scalar("debug", flags.debug, file.debug).unwrap_or(false);
     let level = both.scalar("log-level", flags.log_level, file.log_level);
     let format = both.scalar("log-format", flags.log_format, file.log_format);
@@ -70,8 +77,14 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     );
     let config = Config {
         hosts: parse_hosts(&hosts)?,
-        data_root: absolute(both.path("data-root", flags.data_root, file.data_root), DEFAULT_DATA_ROOT)?,
-        exec_root: absolute(both.path("exec-root", flags.exec_root, file.exec_root), DEFAULT_EXEC_ROOT)?,
+        data_root: absolute(
+            both.path("data-root", flags.data_root, file.data_root),
+            DEFAULT_DATA_ROOT,
+        )?,
+        exec_root: absolute(
+            both.path("exec-root", flags.exec_root, file.exec_root),
+            DEFAULT_EXEC_ROOT,
+        )?,
         pidfile: absolute(both.path("pidfile", flags.pidfile, file.pidfile), DEFAULT_PIDFILE)?,
         group: both.scalar("group", flags.group, file.group),
         log_level: if debug { LogLevel::Debug } else { LogLevel::parse(level.as_deref())? },
@@ -81,7 +94,11 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
             flags.insecure_registries,
             file.insecure_registries,
         ),
-        registry_mirrors: both.list("registry-mirrors", flags.registry_mirrors, file.registry_mirrors),
+        registry_mirrors: both.list(
+            "registry-mirrors",
+            flags.registry_mirrors,
+            file.registry_mirrors,
+        ),
         max_concurrent_downloads: at_least_one(downloads.unwrap_or(DEFAULT_CONCURRENT_DOWNLOADS))?,
         bridge: checked_bridge(bridge, bip.is_some())?,
         bip: bip.map(|text| parse_bip(&text)).transpose()?,
@@ -99,13 +116,16 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
 
 fn pools(
     both: &mut Conflicts,
-    flags: Vec<String>,
-    file: Option<Vec<crate::config::file::Pool>>,
+    flags: &[String],
+    file: Option<&[Pool]>,
 ) -> Result<Vec<AddressPool>, ConfigError> {
     let flags = flags.iter().map(|text| AddressPool::parse(text)).collect::<Result<Vec<_>, _>>();
     let flags = flags.map_err(ConfigError::Invalid)?;
     let file = file.map(|pools| {
-        pools.iter().map(|pool| AddressPool::new(&pool.base, pool.size)).collect::<Result<Vec<_>, _>>()
+        pools
+            .iter()
+            .map(|pool| AddressPool::new(&pool.base, pool.size))
+            .collect::<Result<Vec<_>, _>>()
     });
     let file = file.transpose().map_err(ConfigError::Invalid)?;
     let show = |pools: &Vec<AddressPool>| {
@@ -120,7 +140,11 @@ fn parse_hosts(texts: &[String]) -> Result<Vec<Host>, ConfigError> {
     if texts.is_empty() {
         return Ok(vec![Host::Unix(PathBuf::from(DEFAULT_SOCKET))]);
     }
-    texts.iter().map(|text| Host::parse(text)).collect::<Result<_, _>>().map_err(ConfigError::Invalid)
+    texts
+        .iter()
+        .map(|text| Host::parse(text))
+        .collect::<Result<_, _>>()
+        .map_err(ConfigError::Invalid)
 }
 
 fn absolute(path: Option<PathBuf>, default: &str) -> Result<PathBuf, ConfigError> {
@@ -183,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_setting_in_both_places_is_a_conflict() {
-        let flags = Flags { debug: Some(false), hosts: vec!["unix:///b".into()], ..Flags::default() };
+        let flags =
+            Flags { debug: Some(false), hosts: vec!["unix:///b".into()], ..Flags::default() };
         let error = merged(flags, r#"{"debug":true,"hosts":["unix:///a"]}"#).unwrap_err();
         assert_eq!(
             error,

@@ -46,9 +46,7 @@ impl Selection {
         let key = if event.kind == "image" { "name" } else { "image" };
         let name = attributes.get(key).map_or("", String::as_str);
         let bare = name.rsplit_once(':').map_or(name, |(bare, _)| bare);
-        self.0.matches_by("image", |wanted| {
-            [event.actor.id.as_str(), name, bare].contains(&wanted)
-        })
+        self.0.matches_by("image", |wanted| [event.actor.id.as_str(), name, bare].contains(&wanted))
     }
 }
 

@@ -32,7 +32,9 @@ pub(crate) fn from(config: AuthConfig) -> Credentials {
     let pair = decode(config.auth.as_bytes()).and_then(|pair| String::from_utf8(pair).ok());
     let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
     let (username, password) = match pair {
-        Some((name, password)) if config.username.is_empty() => (name.to_owned(), password.to_owned()),
+        Some((name, password)) if config.username.is_empty() => {
+            (name.to_owned(), password.to_owned())
+        }
         _ => (config.username, config.password),
     };
     let some = |text: String| (!text.is_empty()).then_some(text);
@@ -72,7 +74,10 @@ mod tests {
             BASE64_URL_SAFE.encode(json).trim_end_matches('=').to_owned(),
         ] {
             let credentials = read(&text).unwrap();
-            assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("u", "p?>~"));
+            assert_eq!(
+                (credentials.username.as_str(), credentials.password.as_str()),
+                ("u", "p?>~")
+            );
         }
         let pair = format!(r#"{{"auth":"{}"}}"#, BASE64_STANDARD.encode("n:a:b"));
         let credentials = read(&BASE64_STANDARD.encode(pair)).unwrap();

@@ -41,7 +41,10 @@ impl Dispatcher {
         let (written, rest) = negotiate::split(&path);
         let Some((endpoint, name)) = self.router.find(&method, rest) else {
             let error = Error::page_not_found();
-            return Call { kind: Kind::Ordinary, reply: Box::pin(std::future::ready(error.into_response())) };
+            return Call {
+                kind: Kind::Ordinary,
+                reply: Box::pin(std::future::ready(error.into_response())),
+            };
         };
         let prepared = negotiate::negotiate(written).and_then(|version| {
             request.extensions_mut().insert(Api(version));
@@ -60,7 +63,8 @@ impl Dispatcher {
         let reply = async move {
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             let mut response = handled.unwrap_or_else(|_| {
-                Error::internal("the daemon failed while answering; its log has more").into_response()
+                Error::internal("the daemon failed while answering; its log has more")
+                    .into_response()
             });
             if response.extensions().get::<Takeover>().is_none() {
                 negotiate::mark(response.headers_mut(), supported);

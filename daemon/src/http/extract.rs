@@ -167,7 +167,8 @@ async fn read(body: Body) -> Result<bytes::Bytes, Error> {
 fn require_json(content_type: &str) -> Result<(), Error> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type.is_empty() {
-        let message = format!("malformed Content-Type header ({content_type}): mime: no media type");
+        let message =
+            format!("malformed Content-Type header ({content_type}): mime: no media type");
         return Err(Error::bad_request(message));
     }
     if !media_type.eq_ignore_ascii_case("application/json") {

@@ -143,16 +143,17 @@ fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let (kind, suffix) = rest.split_once('}')?;
     let name = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
     let one_segment = kind != "name";
-    (!name.is_empty() && !(one_segment && name.contains('/'))).then_some(name)
+    let too_long = one_segment && name.contains('/');
+    (!name.is_empty() && !too_long).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(method: Method, path: &str) -> Option<(&'static str, String)> {
+    fn found(method: &Method, path: &str) -> Option<(&'static str, String)> {
         let router = Router::new();
-        let (endpoint, name) = router.find(&method, path)?;
+        let (endpoint, name) = router.find(method, path)?;
         Some((endpoint.pattern, name.to_owned()))
     }
 
@@ -160,28 +161,28 @@ mod tests {
     fn image_names_hold_slashes() {
         let name = |pattern, name: &str| Some((pattern, name.to_owned()));
         let inspect = "/images/{name}/json";
-        assert_eq!(found(Method::GET, "/images/a:5/b/c/json"), name(inspect, "a:5/b/c"));
-        assert_eq!(found(Method::GET, "/images/json"), name("/images/json", ""));
-        assert_eq!(found(Method::GET, "/images/json/json"), name(inspect, "json"));
+        assert_eq!(found(&Method::GET, "/images/a:5/b/c/json"), name(inspect, "a:5/b/c"));
+        assert_eq!(found(&Method::GET, "/images/json"), name("/images/json", ""));
+        assert_eq!(found(&Method::GET, "/images/json/json"), name(inspect, "json"));
         let remove = "/images/{name}";
-        assert_eq!(found(Method::DELETE, "/images/json"), name(remove, "json"));
-        assert_eq!(found(Method::DELETE, "/images/x/y:1"), name(remove, "x/y:1"));
+        assert_eq!(found(&Method::DELETE, "/images/json"), name(remove, "json"));
+        assert_eq!(found(&Method::DELETE, "/images/x/y:1"), name(remove, "x/y:1"));
     }
 
     #[test]
     fn what_is_not_in_the_table_is_not_found() {
-        assert_eq!(found(Method::GET, "/containers/a/b/json"), None);
-        assert_eq!(found(Method::GET, "/containers//json"), None);
-        assert_eq!(found(Method::PUT, "/containers/json"), None);
-        assert_eq!(found(Method::GET, "/"), None);
-        assert_eq!(found(Method::GET, "/_ping/"), None);
+        assert_eq!(found(&Method::GET, "/containers/a/b/json"), None);
+        assert_eq!(found(&Method::GET, "/containers//json"), None);
+        assert_eq!(found(&Method::PUT, "/containers/json"), None);
+        assert_eq!(found(&Method::GET, "/"), None);
+        assert_eq!(found(&Method::GET, "/_ping/"), None);
     }
 
     #[test]
     fn no_row_hides_another() {
         for endpoint in table() {
             let path = endpoint.pattern.replace("{id}", "x").replace("{name}", "x/y");
-            let seen = found(endpoint.method.clone(), &path).map(|(pattern, _)| pattern);
+            let seen = found(&endpoint.method, &path).map(|(pattern, _)| pattern);
             assert_eq!(seen, Some(endpoint.pattern));
         }
     }

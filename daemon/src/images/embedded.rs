@@ -16,9 +16,8 @@ pub(crate) const NAME: &str = "jocker/hello:latest";
 /// The program, compiled by the build script.
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hello"));
 /// The names that the program answers to.
-const COMMANDS: [&str; 12] = [
-    "cat", "echo", "env", "false", "hostname", "id", "ls", "ps", "pwd", "sh", "sleep", "true",
-];
+const COMMANDS: [&str; 12] =
+    ["cat", "echo", "env", "false", "hostname", "id", "ls", "ps", "pwd", "sh", "sleep", "true"];
 
 /// The image as bytes.
 #[derive(Debug, Clone)]
@@ -70,7 +69,11 @@ fn layer() -> Vec<u8> {
     for command in COMMANDS {
         archive.link(&format!("bin/{command}"), "hello");
     }
-    archive.file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
+    archive.file(
+        "etc/passwd",
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    );
     archive.file("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n");
     archive.finish()
 }

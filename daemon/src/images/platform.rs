@@ -15,7 +15,8 @@ pub(crate) fn parse(text: &str) -> Result<Platform, Error> {
     let host = Platform::host();
     let parts: Vec<&str> = text.split('/').collect();
     let valid = |part: &&str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
     };
     let platform = |os: &str, architecture: &str, variant: &str| Platform {
         os: os.to_ascii_lowercase(),

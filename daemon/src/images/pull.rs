@@ -65,7 +65,8 @@ mod tests {
     #[test]
     fn lines_are_dockerd_s() {
         let text = |progress| serde_json::to_string(&line(progress)).unwrap();
-        let from = Progress::PullingFrom { repository: "library/busybox".into(), tag: "latest".into() };
+        let from =
+            Progress::PullingFrom { repository: "library/busybox".into(), tag: "latest".into() };
         assert_eq!(text(from), r#"{"status":"Pulling from library/busybox","id":"latest"}"#);
         let waiting = Progress::LayerWaiting { id: "abc".into() };
         assert_eq!(text(waiting), r#"{"status":"Waiting","progressDetail":{},"id":"abc"}"#);

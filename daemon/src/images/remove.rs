@@ -34,10 +34,9 @@ impl Images {
         let untagged = self.store.images().untag(&reference)?;
         let id = image.id.to_string();
         let mut deleted = Vec::new();
-        for name in untagged.names {
-            self.tell("untag", &id, &id, Some(&image));
-            deleted.push(Deleted::Untagged(name));
-        }
+        // One event, though the digests of the repository may go with its last tag.
+        self.tell("untag", &id, &id, Some(&image));
+        deleted.extend(untagged.names.into_iter().map(Deleted::Untagged));
         if untagged.remaining > 0 {
             return Ok(deleted);
         }
@@ -84,7 +83,9 @@ fn is_one_repository(image: &Image) -> bool {
     let mut names = image.tags.iter().map(Reference::familiar_name);
     let first = names.next();
     image.tags.len() <= 1
-        && digests.map(|(name, _)| name).all(|name| first.as_deref().is_none_or(|first| first == name))
+        && digests
+            .map(|(name, _)| name)
+            .all(|name| first.as_deref().is_none_or(|first| first == name))
 }
 
 fn refuse_last_name(name: &str, image: &Image, users: &[ImageUse]) -> Result<(), Error> {

@@ -14,10 +14,10 @@ use store::reference::Reference;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::http::credentials;
 use crate::http::error::Error;
 use crate::http::extract::{Api, Query};
 use crate::http::reply::{self, Gone, Sender};
-use crate::http::credentials;
 use crate::images::pull::PROGRESS_QUEUE;
 use crate::images::{self, platform, tag};
 
@@ -42,7 +42,8 @@ pub(crate) async fn handle(
         all_tags,
     };
     let (lines, mut progress) = mpsc::channel(PROGRESS_QUEUE);
-    let mut pull: Pull = Box::pin(async move { app.images.pull(&reference, &options, lines).await });
+    let mut pull: Pull =
+        Box::pin(async move { app.images.pull(&reference, &options, lines).await });
     let mut outcome = None;
     let first = tokio::select! {
         biased;

@@ -73,7 +73,11 @@ fn shape(image: &Image, layers: &[String], api: Api) -> Inspect {
             .then(|| raw.container_config.unwrap_or_else(empty_config)),
         docker_version: kept(raw.docker_version),
         author: image.config.author().clone().unwrap_or_default(),
-        config: if api.since(CONTAINER_CONFIG_UNTIL) { json!(config) } else { container_config(&config) },
+        config: if api.since(CONTAINER_CONFIG_UNTIL) {
+            json!(config)
+        } else {
+            container_config(&config)
+        },
         architecture: image.config.architecture().to_string(),
         variant: some(raw.variant),
         os: image.config.os().to_string(),

@@ -76,7 +76,10 @@ fn gather(app: &App, api: Api) -> Info {
         name: host::name(),
         labels: app.config.labels.clone(),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
-        runtimes: BTreeMap::from([(RUNTIME_NAME.to_owned(), Runtime { path: "jockerd".to_owned() })]),
+        runtimes: BTreeMap::from([(
+            RUNTIME_NAME.to_owned(),
+            Runtime { path: "jockerd".to_owned() },
+        )]),
         default_runtime: RUNTIME_NAME.to_owned(),
         swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
         live_restore_enabled: true,
@@ -116,7 +119,12 @@ fn plugins() -> Plugins {
 fn registries(app: &App) -> RegistryConfig {
     let (blocks, hosts) = app.registries.insecure();
     let mirrors = app.registries.mirrors();
-    let hub = Index { name: "docker.io".to_owned(), mirrors: mirrors.clone(), secure: true, official: true };
+    let hub = Index {
+        name: "docker.io".to_owned(),
+        mirrors: mirrors.clone(),
+        secure: true,
+        official: true,
+    };
     let insecure = hosts.into_iter().map(|name| (name.clone(), Index { name, ..Index::default() }));
     RegistryConfig {
         insecure_registry_cidrs: blocks,

@@ -1,8 +1,8 @@
 //! `GET /_ping`, `HEAD /_ping` (1.24): the daemon lives; its headers say what it can do.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use axum::http::Method;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use axum::response::Response;
 
 /// Builds are the client's own (BuildKit), as dockerd recommends on Linux.

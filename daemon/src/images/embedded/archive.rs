@@ -62,7 +62,8 @@ mod tests {
         archive.file("a", 0o644, b"xyz");
         let bytes = archive.finish();
         assert_eq!(bytes.len(), 4 * BLOCK_BYTES);
-        let stored = u32::from_str_radix(std::str::from_utf8(&bytes[148..154]).unwrap(), 8).unwrap();
+        let stored =
+            u32::from_str_radix(std::str::from_utf8(&bytes[148..154]).unwrap(), 8).unwrap();
         let mut header = bytes[..BLOCK_BYTES].to_vec();
         header[148..156].fill(b' ');
         assert_eq!(header.iter().map(|byte| u32::from(*byte)).sum::<u32>(), stored);
