@@ -164,3 +164,15 @@ fn ends_of_an_absent_or_ended_container() {
     let mut stream = daemon.http().upgrade(&attach(&id, "stdout=1&logs=1"), None).expect(101);
     assert!(stream.read_until("once").contains("once"));
 }
+
+#[test]
+fn what_is_typed_before_the_start_reaches_a_terminal() {
+    let daemon = Daemon::start();
+    let id = daemon.create(&json!({ "Tty": true, "OpenStdin": true, "Cmd": ["sh"] }));
+    let mut stream = daemon.http().upgrade(&attach(&id, "stdin=1&stdout=1"), None).expect(101);
+    stream.write(b"echo early-$((1+1))\n");
+    daemon.start_container(&id);
+    stream.read_until("early-2");
+    stream.write(b"exit 7\n");
+    assert_eq!(daemon.wait(&id), 7);
+}

@@ -280,7 +280,7 @@ fn nothing_of_the_daemon_is_open_inside() {
     let daemon = Daemon::start();
     let list = daemon.run(&json!({ "Cmd": ["ls", "-l", "/proc/self/fd"] })).output.stdout;
     let seen: Vec<_> = list.lines().filter(|line| line.contains(" -> ")).collect();
-    assert!(seen.len() >= 4, "{list}");
+    assert!(seen.len() >= 3, "{list}");
     for line in seen {
         let (from, to) = line.rsplit_once(" -> ").expect("a link");
         let number: u32 = from.rsplit(' ').next().unwrap_or_default().parse().expect("a number");
