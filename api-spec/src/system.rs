@@ -129,9 +129,19 @@ pub struct Info {
     pub security_options: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub default_address_pools: Vec<AddressPool>,
+    /// Since API 1.49.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall_backend: Option<FirewallBackend>,
     #[serde(rename = "CDISpecDirs")]
     pub cdi_spec_dirs: Vec<String>,
     pub warnings: Option<Vec<String>>,
+}
+
+/// What filters packets.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FirewallBackend {
+    pub driver: String,
 }
 
 /// What can be used for what.

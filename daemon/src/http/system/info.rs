@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api_spec::system::{AddressPool, Commit, Index, Info, Plugins, RegistryConfig, Runtime, Swarm};
+use api_spec::system::{
+    AddressPool, Commit, FirewallBackend, Index, Info, Plugins, RegistryConfig, Runtime, Swarm,
+};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -18,6 +20,8 @@ use crate::http::reply;
 
 /// API 1.50 dropped what only older clients show.
 const TRIMMED_SINCE: u32 = 50;
+/// API 1.49 tells what filters packets.
+const FIREWALL_SINCE: u32 = 49;
 const INDEX_SERVER: &str = "https://index.docker.io/v1/";
 
 pub(crate) async fn handle(State(app): State<App>, api: Api) -> Result<Response, Error> {
@@ -89,6 +93,9 @@ fn gather(app: &App, api: Api) -> Info {
         init_commit: commit(),
         security_options: security_options(cgroup_v2),
         default_address_pools: address_pools(app),
+        firewall_backend: api
+            .since(FIREWALL_SINCE)
+            .then(|| FirewallBackend { driver: "nftables".to_owned() }),
         warnings: warnings(forwarding),
         ..Info::default()
     }
