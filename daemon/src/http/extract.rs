@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn json_must_be_one_value() {
         assert_eq!(parse_json::<u8>(b" 1\n"), Ok(1));
-        let text = |bytes: &[u8]| parse_json::<u8>(bytes).unwrap_err().message;
+        let text = |bytes: &[u8]| parse_json::<serde_json::Value>(bytes).unwrap_err().message;
         assert_eq!(text(b" "), "invalid JSON: got EOF while reading request body");
         assert_eq!(text(b"1 2"), "unexpected content after JSON");
         assert_eq!(text(b"{"), "invalid JSON: unexpected EOF");
