@@ -201,19 +201,29 @@ impl<'a, R: BufRead> Archive<'a, R> {
         Ok(Some(header))
     }
 
+    /// Goes on to the next header. The last padding and the end's blocks may be missing, as Go's
+    /// reader allows; data may not.
     fn skip_data(&mut self) -> Result<(), ArchiveError> {
-        let mut left = self.data.saturating_add(self.padding);
-        (self.data, self.padding) = (0, 0);
+        let (data, padding) = (std::mem::take(&mut self.data), std::mem::take(&mut self.padding));
+        if self.skip(data)? < data {
+            return Err(ArchiveError::Truncated);
+        }
+        self.skip(padding).map(drop)
+    }
+
+    /// Skips so many bytes, or fewer if the stream ends; how many.
+    fn skip(&mut self, bytes: u64) -> Result<u64, ArchiveError> {
+        let mut left = bytes;
         while left > 0 {
             let available = self.reader.fill_buf()?.len();
             if available == 0 {
-                return Err(ArchiveError::Truncated);
+                break;
             }
             let step = available.min(usize::try_from(left).unwrap_or(usize::MAX));
             self.reader.consume(step);
             left -= step as u64;
         }
-        Ok(())
+        Ok(bytes - left)
     }
 
     fn set_data(&mut self, size: u64) -> Result<(), ArchiveError> {

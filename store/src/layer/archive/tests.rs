@@ -90,10 +90,16 @@ fn misplaced_extensions_are_refused() {
 #[test]
 fn cut_and_damaged_archives_are_refused() {
     let whole = Specimen::default().file("a", &[7; 1000]).finish();
-    for length in [1, 511, 513, 1000, 1535] {
+    for length in [1, 511, 513, 1000, 1511] {
         assert!(matches!(read(&whole[..length]), Err(ArchiveError::Truncated)), "{length}");
     }
-    assert_eq!(names(&whole[..1536]), ["a"], "no end mark is needed");
+    for length in [1512, 1513, 1535, 1536, 2048] {
+        assert_eq!(names(&whole[..length]), ["a"], "{length}: neither padding nor end is needed");
+    }
+    for length in [1537, 2049, 2559] {
+        assert!(matches!(read(&whole[..length]), Err(ArchiveError::Truncated)), "{length}");
+    }
+    assert!(names(&[]).is_empty());
     let mut damaged = whole.clone();
     damaged[0] = b'b';
     assert!(matches!(read(&damaged), Err(ArchiveError::Checksum)));
