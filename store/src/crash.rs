@@ -16,6 +16,7 @@ pub const STEPS: &[&str] = &[
     "store.ingest.renamed",
     "store.layer.unpacked",
     "store.layer.renamed",
+    "store.commit.settled",
     "store.commit.synced",
     "store.commit.recorded",
     "store.commit.listed",

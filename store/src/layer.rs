@@ -3,12 +3,14 @@
 
 mod apply;
 mod archive;
+mod implied;
 mod limits;
 mod metadata;
 mod path;
 mod pax;
 mod pump;
 mod root;
+mod settle;
 mod sparse;
 #[cfg(test)]
 mod specimen;
@@ -26,12 +28,14 @@ pub use apply::EntryError;
 pub use archive::ArchiveError;
 pub use path::PathError;
 
+use crate::db::{DbError, images};
 use crate::digest::Digest;
 use crate::error::{Context, IoError};
 use crate::{Inner, crash, durable};
 use apply::{Applied, ApplyError, apply};
 use limits::Limits;
 use pump::pump;
+pub(crate) use settle::Settled;
 
 /// The overlay form of a layer.
 pub(crate) const DIFF_DIR: &str = "diff";
@@ -66,6 +70,9 @@ pub enum LayerError {
     /// A call on the file system failed.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 impl From<ApplyError> for LayerError {
@@ -111,7 +118,8 @@ impl Layers {
 
     /// Unpacks an uncompressed tar, reading it to its end; verifies the diff id; then the layer is
     /// there under its chain id, or nothing is. Blocks; has two threads of its own meanwhile, one
-    /// of which calls the reader. Nothing is synced: the commit of an image does that.
+    /// of which calls the reader. The commit of an image settles the layer upon those below, and
+    /// syncs it.
     ///
     /// # Errors
     /// See [`LayerError`]: the stream's, the archive's, the digest's, the file system's.
@@ -154,12 +162,17 @@ impl Layers {
             let (expected, actual) = (expected.clone(), digest);
             return Err(LayerError::DiffIdMismatch { expected, actual });
         }
-        let Applied { entries, bytes } = applied;
+        let Applied { entries, bytes, implied } = applied;
         let info = LayerInfo { diff_id: digest, size: bytes, entries };
         let text = serde_json::json!(info).to_string();
         durable::write_new(&temporary.join(INFO_FILE), text.as_bytes())?;
+        settle::write_list(temporary, &implied)?;
         self.inner.throw_away(&discard)?;
         crash::step("store.layer.unpacked");
+        if self.inner.db.read(|db| images::has_layer(db, chain_id))? {
+            // What a row names already, and a commit is to mend, must be whole at once.
+            self.inner.sync()?;
+        }
         self.inner.put_layer(temporary, chain_id)?;
         crash::step("store.layer.renamed");
         Ok(info)

@@ -14,7 +14,8 @@
 //! │   └── unpack-<n>/          layers on their way
 //! ├── layers/<chain id hex>/   0700
 //! │   ├── diff/                one layer in overlay form: whiteouts are 0:0 character devices
-//! │   └── layer.json           diff id, size in bytes, number of entries
+//! │   ├── layer.json           diff id, size in bytes, number of entries
+//! │   └── implied              until a commit: directories whose metadata the lower layers have
 //! ├── containers/<id>/         0700; upper/ work/ log/, and the daemon's bundle
 //! ├── empty/                   the lower directory of an image without layers
 //! ├── trash/                   renamed here, removed in the background
@@ -27,6 +28,10 @@
 //! that a power cut can take; bytes without a row are swept when the store is opened, except that
 //! blobs go back to `ingest`, where the next pull verifies and takes them. Removal goes the other
 //! way: the row first, then a rename into `trash`.
+//!
+//! Layers are unpacked side by side. What one takes over from those below it, its implied
+//! directories' metadata, is settled by the commit before its sync; the list `implied` goes after
+//! the sync, so that a crash between has it done again.
 //!
 //! # Locks
 //!

@@ -9,6 +9,7 @@ use crate::content::{partial_digest, partial_name};
 use crate::db::{DbError, images, snapshots};
 use crate::digest::Digest;
 use crate::error::{Context, IoError};
+use crate::layer::Settled;
 use crate::lease::FreeError;
 
 /// How long bytes that no row names wait for a pull that takes them up again.
@@ -68,14 +69,35 @@ pub(crate) fn at_open(inner: &Inner) -> Result<Recovery, FreeError> {
     }
     recovery.missing_blobs =
         blobs.into_iter().filter(|digest| !inner.blob_path(digest).exists()).collect();
-    recovery.missing_layers =
-        layers.into_iter().filter(|chain_id| !inner.layer_dir(chain_id).exists()).collect();
+    let (known_layers, missing_layers): (Vec<_>, Vec<_>) =
+        layers.into_iter().partition(|chain_id| inner.layer_dir(chain_id).exists());
+    recovery.missing_layers = missing_layers;
     recovery.missing_snapshots =
         containers.into_iter().filter(|id| !inner.containers_dir().join(id).exists()).collect();
+    settle_known(inner, &known_layers)?;
     forget_snapshots(inner, &recovery.missing_snapshots)?;
     inner.collect(inner.db.read(images::all_candidates)?)?;
     inner.keeper.empty_trash();
     Ok(recovery)
+}
+
+/// Settles what a pull brought again for rows that were here, and did not live to commit.
+fn settle_known(inner: &Inner, layers: &[Digest]) -> Result<(), FreeError> {
+    if !layers.iter().any(|chain_id| inner.is_unsettled(chain_id)) {
+        return Ok(());
+    }
+    let images = inner.db.read(images::all)?.into_iter().map(|image| image.chain);
+    let snapshots = inner.db.read(snapshots::all)?;
+    let snapshots = snapshots.iter().map(|id| inner.db.read(|db| snapshots::chain(db, id)));
+    let snapshots = snapshots.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+    let mut settled = Vec::new();
+    for chain in images.chain(snapshots) {
+        // Above a layer that is missing still, the list waits for the commit that mends it.
+        let whole = chain.iter().take_while(|chain_id| layers.contains(chain_id)).count();
+        settled.push(inner.settle_layers(&chain[..whole])?);
+    }
+    inner.sync()?;
+    Ok(settled.into_iter().try_for_each(Settled::forget_lists)?)
 }
 
 fn forget_snapshots(inner: &Inner, ids: &[String]) -> Result<(), DbError> {

@@ -16,8 +16,8 @@ use crate::layout;
 const MANIFEST_LIMIT: u64 = 4 << 20;
 
 impl Images {
-    /// Makes an image of blobs and layers that are here: one `syncfs`, then the rows, then
-    /// `index.json`. A tag moves from the image that had it. Committing an image that is here adds
+    /// Makes an image of blobs and layers that are here: its layers are settled upon each other,
+    /// then there is one `syncfs`, then the rows, then `index.json`. A tag moves from the image that had it. Committing an image that is here adds
     /// the name, and mends what is damaged.
     ///
     /// # Errors
@@ -38,7 +38,10 @@ impl Images {
         blobs.extend([new.config.clone(), new.manifest.digest.clone(), layout.clone()]);
         blobs.extend(new.index.clone());
         let layers = inner.layer_rows(&new)?;
+        let settled = inner.settle_layers(&chain)?;
+        crash::step("store.commit.settled");
         inner.sync()?;
+        settled.forget_lists()?;
         crash::step("store.commit.synced");
         inner.record(
             &new,

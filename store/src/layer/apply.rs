@@ -3,6 +3,8 @@
 //! - `.wh.x` becomes a character device 0:0 named `x`; `.wh..wh..opq` an attribute of its
 //!   directory. Both speak of the layers below only: an entry of the same layer stays, and a
 //!   directory that meets its own whiteout becomes opaque, in either order.
+//! - A whiteout below a file, a link or a whiteout of its own layer says nothing more and is left
+//!   out: some tools write one for each name of a directory that has gone.
 //! - A character device 0:0 in the archive would be a whiteout in disguise and is refused.
 //! - Directories get their owner, mode and time at the end, when nothing is written to them.
 
@@ -80,12 +82,14 @@ impl<T> Call<T> for Result<T, Errno> {
 }
 
 /// What was unpacked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Applied {
     /// Headers of the archive.
     pub(crate) entries: u64,
     /// Sum of the files' sizes, in bytes.
     pub(crate) bytes: u64,
+    /// Directories without an entry: they have yet to look like the lower layers'.
+    pub(crate) implied: Vec<CleanPath>,
 }
 
 /// Unpacks the archive into `root`; what later entries replace is moved to `discard`. Reads the
@@ -110,7 +114,8 @@ pub(crate) fn apply(
     }
     archive.drain()?;
     applier.finish()?;
-    Ok(Applied { entries: archive.headers(), bytes: applier.bytes })
+    let (entries, bytes) = (archive.headers(), applier.bytes);
+    Ok(Applied { entries, bytes, implied: applier.root.into_implied() })
 }
 
 struct Applier<'a> {
@@ -136,6 +141,10 @@ impl Applier<'_> {
         if archive.headers().saturating_add(self.root.implicit()) > self.limits.entries {
             let limit = self.limits.entries;
             return Err(ArchiveError::Limit { what: "entries", limit }.into());
+        }
+        if self.root.implied_bytes() > self.limits.implied_bytes {
+            let (what, limit) = ("bytes of implied directories' paths", self.limits.implied_bytes);
+            return Err(ArchiveError::Limit { what, limit }.into());
         }
         let path = CleanPath::new(&entry.path, self.limits).map_err(EntryError::from);
         let result = match path {
@@ -165,8 +174,9 @@ impl Applier<'_> {
         match meaning(name)? {
             Meaning::Ignored => {}
             Meaning::Opaque => {
-                let directory = self.root.ensure(&parent).call("open directory")?;
-                metadata::set_opaque(&directory).call("setxattr")?;
+                if let Some(directory) = self.root.ensure_seen(&parent).call("open directory")? {
+                    metadata::set_opaque(&directory).call("setxattr")?;
+                }
             }
             Meaning::Whiteout(hidden) => self.whiteout(&parent, hidden)?,
             Meaning::Entry => return self.node(path, &parent, name, entry),

@@ -8,6 +8,8 @@ pub(crate) struct Limits {
     pub(crate) entries: u64,
     /// Bytes of the archive, and apart from that the sum of its files' sizes, holes included.
     pub(crate) bytes: u64,
+    /// Bytes of the paths of directories made without an entry, in sum.
+    pub(crate) implied_bytes: u64,
     /// Bytes of a path and of a link's target; Linux's `PATH_MAX` without the final zero.
     pub(crate) path_bytes: usize,
     /// Names in a path.
@@ -27,6 +29,7 @@ impl Default for Limits {
         Self {
             entries: 1 << 20,
             bytes: 256 << 30,
+            implied_bytes: 16 << 20,
             path_bytes: 4095,
             path_depth: 1024,
             name_bytes: 255,

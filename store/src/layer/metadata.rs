@@ -1,11 +1,11 @@
 //! Owner, mode, extended attributes and time of what an archive made. The order matters: a change
 //! of owner takes setuid bits and capabilities away, so they come after it; times come last.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    fchmod, fchown, fsetxattr, futimens, lsetxattr, utimensat,
+    fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
 
@@ -16,7 +16,12 @@ use super::pax::Time;
 ///
 /// Source: the kernel's Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
 const OPAQUE: (&str, &[u8]) = ("trusted.overlay.opaque", b"y");
+/// Bytes of the longest value and of the longest list of names. Source: `<linux/limits.h>`.
+const XATTR_BYTES: usize = 65536;
 const CAPABILITY: &[u8] = b"security.capability";
+
+/// Names and values.
+type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What is left of an entry when its path and data are dealt with.
 #[derive(Debug, Clone)]
@@ -25,7 +30,7 @@ pub(crate) struct Metadata {
     gid: Gid,
     mode: Mode,
     mtime: Time,
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    xattrs: Xattrs,
 }
 
 impl Metadata {
@@ -40,6 +45,20 @@ impl Metadata {
             mode: Mode::from_raw_mode(entry.mode),
             mtime: entry.mtime,
             xattrs,
+        })
+    }
+
+    /// Of a directory that is there.
+    pub(crate) fn of(directory: impl AsFd) -> Result<Self, Errno> {
+        let directory = directory.as_fd();
+        let stat = fstat(directory)?;
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        Ok(Self {
+            uid: Uid::from_raw(stat.st_uid),
+            gid: Gid::from_raw(stat.st_gid),
+            mode: Mode::from_raw_mode(stat.st_mode & 0o7777),
+            mtime: (stat.st_mtime, nanoseconds),
+            xattrs: wanted_xattrs(directory)?,
         })
     }
 
@@ -92,6 +111,33 @@ impl Metadata {
 /// Marks an open directory: nothing of the layers below is seen in it.
 pub(crate) fn set_opaque(directory: impl AsFd) -> Result<(), Errno> {
     fsetxattr(directory, OPAQUE.0, OPAQUE.1, XattrFlags::empty())
+}
+
+/// Whether a directory has that mark.
+pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, Errno> {
+    let mut value = [0; 8];
+    match fgetxattr(directory, OPAQUE.0, &mut value[..]) {
+        Ok(length) => Ok(value[..length] == *OPAQUE.1),
+        Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The attributes of an open directory that a layer may set.
+fn wanted_xattrs(directory: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
+    let mut names = vec![0; XATTR_BYTES];
+    let length = match flistxattr(directory, &mut names[..]) {
+        Err(Errno::NOTSUP) => 0,
+        result => result?,
+    };
+    let mut xattrs = Vec::new();
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| is_wanted(name)) {
+        let mut value = vec![0; XATTR_BYTES];
+        let length = fgetxattr(directory, name, &mut value[..])?;
+        value.truncate(length);
+        xattrs.push((name.to_vec(), value));
+    }
+    Ok(xattrs)
 }
 
 /// Whether a node hides a name of the layers below.

@@ -67,6 +67,24 @@ impl CleanPath {
         Ok(Self(names.join(&b'/')))
     }
 
+    /// A directory's path below the root, of both as the kernel names them.
+    pub(crate) fn relative(directory: &[u8], root: &[u8]) -> Option<Self> {
+        match directory.strip_prefix(root)? {
+            b"" => Some(Self(Vec::new())),
+            rest => rest.strip_prefix(b"/").map(|path| Self(path.to_vec())),
+        }
+    }
+
+    pub(crate) fn join(&self, name: &[u8]) -> Self {
+        let above: &[u8] = if self.is_root() { b"" } else { b"/" };
+        Self([&self.0, above, name].concat())
+    }
+
+    /// The names, the topmost directory's first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
+    }
+
     pub(crate) fn is_root(&self) -> bool {
         self.0.is_empty()
     }
@@ -143,6 +161,16 @@ mod tests {
         assert_eq!(clean("/.."), Err(PathError::Escapes));
         assert_eq!(clean(""), Err(PathError::Empty));
         assert_eq!(clean("a\0b"), Err(PathError::Zero));
+    }
+
+    #[test]
+    fn paths_are_put_together_and_taken_apart() {
+        let root = CleanPath::relative(b"/store/diff", b"/store/diff").expect("the root");
+        assert!(root.is_root() && root.names().next().is_none());
+        let path = CleanPath::relative(b"/store/diff/a/b", b"/store/diff").expect("below");
+        assert_eq!(root.join(b"a").join(b"b"), path);
+        assert_eq!(path.names().collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(CleanPath::relative(b"/store/different", b"/store/diff"), None);
     }
 
     #[test]

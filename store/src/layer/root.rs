@@ -14,6 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::implied::{Implied, real_path};
 use super::metadata::{is_whiteout, set_opaque};
 use super::path::CleanPath;
 
@@ -30,11 +31,13 @@ pub(crate) struct Root {
     root: Rc<OwnedFd>,
     open: HashMap<CleanPath, Rc<OwnedFd>>,
     implicit: u64,
+    implied: Implied,
 }
 
 impl Root {
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { root: Rc::new(directory), open: HashMap::new(), implicit: 0 }
+        let implied = Implied::default();
+        Self { root: Rc::new(directory), open: HashMap::new(), implicit: 0, implied }
     }
 
     /// A directory that is there; symbolic links on the way are resolved in the root.
@@ -56,8 +59,21 @@ impl Root {
         Ok(directory)
     }
 
-    /// As [`Root::directory`]; makes what is missing.
+    /// As [`Root::directory`]; makes what is missing, in the place of a whiteout too.
     pub(crate) fn ensure(&mut self, path: &CleanPath) -> Result<Rc<OwnedFd>, Errno> {
+        self.make(path, true)
+    }
+
+    /// As [`Root::ensure`], for what hides names of the layers below in this directory; None when
+    /// this layer hides the directory itself, by a file, a link or a whiteout.
+    pub(crate) fn ensure_seen(&mut self, path: &CleanPath) -> Result<Option<Rc<OwnedFd>>, Errno> {
+        match self.make(path, false) {
+            Err(Errno::NOTDIR) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn make(&mut self, path: &CleanPath, is_entry: bool) -> Result<Rc<OwnedFd>, Errno> {
         match self.directory(path) {
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             result => return result,
@@ -73,11 +89,33 @@ impl Root {
                 Err(errno) => return Err(errno),
             }
         };
+        let Some((above, _)) = above.split() else { return Err(Errno::NOENT) };
+        let mut real = real_path(&self.root, &directory).unwrap_or(above);
         while let Some(name) = missing.pop() {
-            directory = Rc::new(make_implicit(&directory, &name)?);
+            let made = make_implicit(&directory, &name, is_entry)?;
+            real = real.join(&name);
+            if !made.is_opaque {
+                self.implied.note(&made.directory, real.clone())?;
+            }
+            directory = Rc::new(made.directory);
             self.implicit += 1;
         }
         self.directory(path)
+    }
+
+    /// What is said of a directory by an entry or a whiteout of its own.
+    pub(crate) fn settled(&mut self, inode: u64) {
+        self.implied.settled(inode);
+    }
+
+    /// Bytes of the paths of directories that the archive had no entry for.
+    pub(crate) fn implied_bytes(&self) -> u64 {
+        self.implied.bytes()
+    }
+
+    /// The directories that the archive had no entry for and that nothing has hidden.
+    pub(crate) fn into_implied(self) -> Vec<CleanPath> {
+        self.implied.into_paths(&self.root)
     }
 
     /// How many directories the archive had no entry for.
@@ -92,12 +130,13 @@ impl Root {
 }
 
 /// Makes a directory that the archive has no entry for: root's, whatever its parent is. In the place
-/// of a whiteout it is opaque; anything else of this name, a dangling link say, is an error.
-fn make_implicit(parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+/// of a whiteout it is opaque, or an error if that may not be replaced; anything else of this name,
+/// a dangling link say, is an error.
+fn make_implicit(parent: &OwnedFd, name: &[u8], replaces: bool) -> Result<Made, Errno> {
     let is_opaque = match mkdirat(parent, name, IMPLICIT_MODE) {
         Ok(()) => false,
         Err(Errno::EXIST) => {
-            if !is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?) {
+            if !replaces || !is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?) {
                 return Err(Errno::NOTDIR);
             }
             unlinkat(parent, name, AtFlags::empty())?;
@@ -112,5 +151,10 @@ fn make_implicit(parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     if is_opaque {
         set_opaque(&directory)?;
     }
-    Ok(directory)
+    Ok(Made { directory, is_opaque })
+}
+
+struct Made {
+    directory: OwnedFd,
+    is_opaque: bool,
 }

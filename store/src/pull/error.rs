@@ -144,7 +144,7 @@ impl PullError {
             | Self::Layer { source: LayerError::DiffIdMismatch { .. }, .. } => {
                 PullErrorKind::DigestMismatch
             }
-            Self::Layer { source: LayerError::Io(_), .. }
+            Self::Layer { source: LayerError::Io(_) | LayerError::Db(_), .. }
             | Self::Content(_)
             | Self::Image(_)
             | Self::Resolve(_)

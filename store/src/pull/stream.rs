@@ -70,7 +70,7 @@ pub(super) fn receive(
     // Nobody listens any more when the pull was given up; the queue is closed then, too.
     let _ = offset.send(start);
     let unpacked = match unpack(&job, &mut source) {
-        Err(PullError::Layer { source: error @ LayerError::Io(_), blob }) => {
+        Err(PullError::Layer { source: error @ (LayerError::Io(_) | LayerError::Db(_)), blob }) => {
             return Err(PullError::Layer { source: error, blob });
         }
         unpacked => unpacked,

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod images;
+mod implied;
 mod layers;
 mod layout;
 mod records;

@@ -75,13 +75,17 @@ impl Applier<'_> {
 
     /// Hides a name of the layers below.
     pub(super) fn whiteout(&mut self, parent: &CleanPath, name: &[u8]) -> Result<(), EntryError> {
-        let parent = self.root.ensure(parent).call("open directory")?;
+        let Some(parent) = self.root.ensure_seen(parent).call("open directory")? else {
+            return Ok(());
+        };
         match mknodat(&parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
             Err(Errno::EXIST) => {}
             result => return result.call("make whiteout"),
         }
         // The layer's own entry stays and hides what is below by itself, if it is a file.
-        if is_directory(&stat(&parent, name).call("stat")?) {
+        let there = stat(&parent, name).call("stat")?;
+        if is_directory(&there) {
+            self.root.settled(there.st_ino);
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let directory = openat(&parent, name, flags, Mode::empty()).call("open directory")?;
             set_opaque(&directory).call("setxattr")?;
@@ -102,6 +106,7 @@ impl Applier<'_> {
         }
         let there = stat(parent, name).call("stat")?;
         if is_directory(&there) {
+            self.root.settled(there.st_ino);
             return Ok(());
         }
         let create = || mkdirat(parent, name, PRIVATE_DIRECTORY);

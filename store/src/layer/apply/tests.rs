@@ -237,6 +237,52 @@ fn whiteouts_take_overlays_form() {
 }
 
 #[test]
+fn whiteouts_below_what_is_no_directory_say_nothing() {
+    let ground = Ground::new();
+    let archive = Specimen::default()
+        .file("file", b"new")
+        .file("file/.wh.er", b"")
+        .file("file/deep/.wh.er", b"")
+        .file("file/.wh..wh..opq", b"")
+        .symlink("link", "/nowhere")
+        .file("link/.wh.er", b"")
+        .file(".wh.gone", b"")
+        .file("gone/.wh.er", b"")
+        .file("gone/deep/.wh..wh..opq", b"");
+    assert_eq!(ground.apply(archive).expect("applied").implied, []);
+    assert_eq!(ground.read("file"), "new");
+    assert!(ground.stat("link").is_symlink());
+    assert!(ground.is_whiteout("gone"));
+    let below = Specimen::default().file("plain", b"").file("plain/entry", b"");
+    let error = entry_error(ground.apply(below));
+    assert!(matches!(error, EntryError::Call { errno: Errno::NOTDIR, .. }), "entries are wanted");
+}
+
+#[test]
+fn implied_directories_are_listed_where_they_are() {
+    let ground = Ground::new();
+    let archive = Specimen::default()
+        .file("tmp/x/y", b"")
+        .file("given/a", b"")
+        .directory("given", 0o700)
+        .directory("real", 0o755)
+        .symlink("link", "real")
+        .file("link/sub/a", b"")
+        .file(".wh.fresh", b"")
+        .file("fresh/a", b"")
+        .file("late/a", b"")
+        .file(".wh.late", b"")
+        .file("gone/a", b"")
+        .file("gone", b"now a file")
+        .file("open/.wh..wh..opq", b"")
+        .file("only/.wh.out", b"");
+    let applied = ground.apply(archive).expect("applied");
+    let paths: Vec<_> = applied.implied.iter().map(CleanPath::as_bytes).collect();
+    let expected: [&[u8]; 5] = [b"only", b"open", b"real/sub", b"tmp", b"tmp/x"];
+    assert_eq!(paths, expected);
+}
+
+#[test]
 fn whiteouts_and_entries_of_the_same_layer() {
     let ground = Ground::new();
     let archive = Specimen::default()
@@ -379,6 +425,10 @@ fn bombs_are_answered_with_their_limit() {
         result,
         Err(ApplyError::Archive(ArchiveError::Limit { what: "entries", .. }))
     ));
+    let few = Limits { implied_bytes: 20, ..Limits::default() };
+    let archive = Specimen::default().file("aaaaaa/bbbbbb/cccccc/d", b"").file("e", b"");
+    let result = ground.apply_with(archive, &few);
+    assert!(matches!(result, Err(ApplyError::Archive(ArchiveError::Limit { limit: 20, .. }))));
     let deeper = "d/".repeat(100_000);
     let deep = Specimen::default().pax(b'x', &[("path", deeper.as_bytes())]).directory("d", 0o755);
     let error = entry_error(ground.apply(deep));
