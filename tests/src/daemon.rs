@@ -1,9 +1,11 @@
 //! The daemon under test: a jockerd of the test's own, or the one that `JOCKER_TEST_HOST` names.
 //!
 //! `daemon/own.rs` starts, kills and clears away a private jockerd; `daemon/work.rs` has the short
-//! forms of create, start, wait, logs, exec that most tests use.
+//! forms of create, start, wait, logs, exec that most tests use; `daemon/sweep.rs` clears away what
+//! killed tests left.
 
 mod own;
+mod sweep;
 mod work;
 
 use std::path::{Path, PathBuf};

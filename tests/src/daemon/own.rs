@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Options;
+use super::sweep::{end, end_containers, sweep};
 use crate::client::Client;
 use crate::isolation::{isolate, namespace, processes_in};
 use crate::patience::{becomes, eventually};
@@ -56,6 +57,7 @@ impl Own {
     #[track_caller]
     pub(super) fn start(options: &Options) -> Self {
         isolate();
+        sweep();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let unique = format!("jt{}-{number}", std::process::id());
         let base = std::env::temp_dir().join(&unique);
@@ -154,20 +156,10 @@ impl Own {
     /// Ends whatever of ours is still there: processes in our network namespace, and those in the
     /// control groups of our containers.
     fn reap(&self) {
-        let containers = fs::read_dir(self.data_root().join("containers"));
-        let ids: Vec<_> = containers
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.len() == 64)
-            .collect();
+        end_containers(&self.data_root());
         becomes(Duration::from_secs(10), || {
-            let mut pids = processes_in(&self.namespace);
-            pids.extend(ids.iter().flat_map(|id| crate::audit::pids_of_container(id)));
-            for pid in &pids {
-                let pid = i32::try_from(*pid).expect("a pid");
-                let _gone_already = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
+            let pids = processes_in(&self.namespace);
+            end(&pids);
             pids.is_empty()
         });
     }
