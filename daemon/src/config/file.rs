@@ -103,7 +103,7 @@ fn parse(text: &str) -> Result<File, String> {
     if text.trim().is_empty() {
         return Ok(File::default());
     }
-    let keys: BTreeMap<String, serde::de::IgnoredAny> =
+    let keys: BTreeMap<String, serde_json::Value> =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
     let later: Vec<&str> = NOT_YET.split_whitespace().collect();
     let (mut unknown, mut not_yet) = (Vec::new(), Vec::new());
@@ -119,6 +119,11 @@ fn parse(text: &str) -> Result<File, String> {
     if !not_yet.is_empty() {
         let keys = not_yet.join(", ");
         return Err(format!("the following directives are not supported by Jocker: {keys}"));
+    }
+    for (key, value) in &keys {
+        let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+        File::deserialize(serde_json::Value::Object(alone))
+            .map_err(|error| format!("directive {key}: {error}"))?;
     }
     let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if file.live_restore == Some(false) {

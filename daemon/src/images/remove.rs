@@ -28,7 +28,7 @@ impl Images {
             return self.remove_image(&image);
         }
         let reference = Reference::parse_normalized(name)?;
-        if !force && image.tags.len() + image.repo_digests.len() == 1 {
+        if !force && is_one_repository(&image) {
             refuse_last_name(name, &image, &users)?;
         }
         let untagged = self.store.images().untag(&reference)?;

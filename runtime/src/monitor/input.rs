@@ -13,6 +13,8 @@ pub(super) struct Input {
     written: usize,
     /// Close once `pending` is written.
     ending: bool,
+    /// The file is still to come.
+    awaited: bool,
 }
 
 impl Input {
@@ -21,10 +23,15 @@ impl Input {
         Self { file, ..Self::default() }
     }
 
+    /// The file comes later, with the container's terminal: until then clients keep what they send.
+    pub(super) fn awaited() -> Self {
+        Self { awaited: true, ..Self::default() }
+    }
+
     /// What the program has not taken yet is in the way of more. Without a file, everything is
-    /// taken and thrown away.
+    /// taken and thrown away, unless the file is still to come.
     pub(super) fn takes(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && !self.awaited
     }
 
     /// The file to wait for until it can be written to.

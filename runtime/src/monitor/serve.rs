@@ -17,11 +17,13 @@ use super::log::Log;
 use super::output::{Output, PIECE_MAX, Stream};
 use super::protocol::{Command, ExitRecord, State};
 use super::record;
-use super::start::{self, OwnCgroup, Started};
+use super::start::{Connected, set_nonblocking, start};
 use crate::cgroup::Layout;
 use crate::error::{StepError, StepErrorKind};
 use crate::launch::handshake::{self, FromInit, ToInit};
 use crate::launch::{Kind, LaunchRequest, LogConfig, StdioConfig};
+use crate::process;
+use crate::start::{self, OwnCgroup, Started};
 use crate::sys;
 
 /// How long init may take from its clone to its program.
@@ -45,8 +47,8 @@ pub(super) fn run(
     let LaunchRequest { stdio, kind, .. } = &request;
     let (stdio, kind) = (stdio.clone(), *kind);
     let (record, log) = (request.record.clone(), request.log.clone());
-    match start::start(request, netns, target, layout) {
-        Ok(started) => Monitor::new(clients, started, stdio, kind, record).serve(log),
+    match start(request, netns, target, layout) {
+        Ok(connected) => Monitor::new(clients, connected, stdio, kind, record).serve(log),
         Err(error) => fail(clients, error),
     }
 }
@@ -101,13 +103,15 @@ struct Monitor {
 impl Monitor {
     fn new(
         clients: Clients,
-        started: Started,
+        connected: Connected,
         stdio: StdioConfig,
         kind: Kind,
         record: PathBuf,
     ) -> Self {
-        let Started { pid, pidfd, sync, outputs, input, cgroup, rootfs } = started;
+        let Connected { started, outputs, input } = connected;
+        let Started { pid, pidfd, sync, cgroup, rootfs } = started;
         let limit = Instant::now() + START_LIMIT;
+        let input = if stdio.tty && stdio.stdin { Input::awaited() } else { input };
         Self {
             clients,
             phase: Phase::Starting { sync, ready: false, let_go: false, limit },
@@ -194,7 +198,7 @@ impl Monitor {
                     handshake::send(&*sync, &ToInit::Exec, None)
                         .map_err(|error| start::broken(&error))?;
                     *let_go = true;
-                    self.start_ticks = record::start_ticks(self.pid);
+                    self.start_ticks = process::start_ticks(self.pid);
                 }
                 Ok(None)
             }
@@ -223,6 +227,11 @@ impl Monitor {
             Some((FromInit::Terminal, None)) => {
                 Err(StepError::refused("terminal", "init sent no descriptor", StepErrorKind::Other))
             }
+            Some((FromInit::HooksDue, _)) => Err(StepError::refused(
+                "hooks",
+                "a monitor runs none",
+                StepErrorKind::Other,
+            )),
             Some((FromInit::Ready, _)) => {
                 *ready = true;
                 Ok(())
@@ -256,7 +265,7 @@ impl Monitor {
         let failed = |call: &'static str| {
             move |errno: rustix::io::Errno| StepError::call("terminal", call, errno)
         };
-        start::set_nonblocking(&terminal).map_err(failed("fcntl(F_SETFL)"))?;
+        set_nonblocking(&terminal).map_err(failed("fcntl(F_SETFL)"))?;
         let copy = || rustix::io::fcntl_dupfd_cloexec(&terminal, 0);
         let output = copy().map_err(failed("fcntl(F_DUPFD_CLOEXEC)"))?;
         self.outputs.push(Output::new(Stream::Stdout, output));
@@ -270,12 +279,15 @@ impl Monitor {
         Ok(())
     }
 
-    fn resize(&self, rows: u16, cols: u16) {
-        if let Some(terminal) = &self.terminal {
-            let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
-            // A terminal that is gone has no size.
-            let _ = tcsetwinsize(terminal, size);
-        }
+    fn resize(&mut self, rows: u16, cols: u16) {
+        let Some(terminal) = &self.terminal else {
+            // The terminal gets it when it comes.
+            self.stdio.console_size = Some((rows, cols));
+            return;
+        };
+        let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+        // A terminal that is gone has no size.
+        let _ = tcsetwinsize(terminal, size);
     }
 
     fn read_output(&mut self, index: usize, buffer: &mut Vec<u8>) {
