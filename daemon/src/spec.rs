@@ -18,7 +18,7 @@ use runtime::plan::Extras;
 
 pub(crate) use caps::check_capability;
 pub(crate) use devices::HostDevice;
-pub(crate) use limits::{check_cpus, ulimit_type};
+pub(crate) use limits::{cgroup_path, check_cpus, ulimit_type};
 pub(crate) use mounts::{
     bind_sources, clean as clean_path, parse_bind, parse_tmpfs, targets as mount_targets,
 };
@@ -109,7 +109,7 @@ fn linux(source: &Source<'_>) -> Linux {
         .set_masked_paths(Some(namespaces::masked_paths(source)))
         .set_readonly_paths(Some(namespaces::readonly_paths(source)))
         .set_sysctl(Some(network::sysctls(source)))
-        .set_cgroups_path(Some(limits::cgroup_path(source)))
+        .set_cgroups_path(Some(cgroup_path(source.host_config, source.host, source.id).into()))
         .set_resources(Some(limits::resources(source)))
         .set_devices(Some(devices::nodes(source)));
     linux

@@ -1,5 +1,6 @@
 //! The end of a container: told by its monitor, or found out when the monitor is gone.
 
+use runtime::cgroup::Cgroup;
 use runtime::monitor::protocol::ExitRecord;
 use tokio::time::Instant;
 
@@ -9,6 +10,7 @@ use super::handle::Outcome;
 use super::restart;
 use super::signals::{self, SIGKILL};
 use super::state::{Exit, State};
+use crate::spec::cgroup_path;
 
 /// The exit code of a container whose end nobody saw.
 const UNSEEN_EXIT_CODE: i32 = 255;
@@ -46,14 +48,16 @@ impl Actor {
         if !matches!(self.progress.state, State::Running(_) | State::Starting) {
             return;
         }
+        let running = self.progress.state.running();
+        let was_there = running.is_some_and(|running| signals::open(running).is_some());
+        self.clear_cgroup().await;
         if let Some(record) = self.run_dir.read_record(MONITOR) {
             return self.ended(&record).await;
         }
         tracing::error!(container.id = self.definition.id, "the container's monitor has gone");
         let running = self.progress.state.running();
-        let killed = running.is_some_and(|running| signals::send(running, SIGKILL));
         let exit = Exit {
-            exit_code: if killed { 128 + SIGKILL } else { UNSEEN_EXIT_CODE },
+            exit_code: if was_there { 128 + SIGKILL } else { UNSEEN_EXIT_CODE },
             error: "the container's monitor has gone".to_owned(),
             started_at: running.map(|running| running.started_at.clone()),
             finished_at: Some(jiff::Timestamp::now().to_string()),
@@ -63,6 +67,21 @@ impl Actor {
             _ = reply.send(Err(Error::Internal(exit.error.clone())));
         }
         self.finish(exit).await;
+    }
+
+    /// Kills what is left of the container and removes its control group: the monitor can not any more.
+    async fn clear_cgroup(&self) {
+        let (service, definition) = (self.service.clone(), self.definition.clone());
+        let clear = move || {
+            let path = cgroup_path(&definition.host_config, &service.facts, &definition.id);
+            let group = Cgroup::open(&path, &service.host.layout);
+            if let Err(error) = group.kill().and_then(|()| group.remove()) {
+                tracing::warn!(container.id = definition.id, %error, "a control group is left");
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(clear).await {
+            tracing::error!(%error, "a control group is left");
+        }
     }
 
     /// Everything that follows an end: waiters, restart, removal, network.

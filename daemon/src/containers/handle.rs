@@ -131,9 +131,15 @@ impl Handle {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         let gone = || Error::NoContainer(self.id().to_owned());
         self.commands.send(command(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        // A request that slips into the queue while the actor ends is dropped only with the last sender, which may be
+        // ours: the end of the actor is an answer too. What it answered, it answered before its end.
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer.map_err(|_| gone())?,
+            () = self.commands.closed() => answer.try_recv().map_err(|_| gone())?,
+        }
     }
 }

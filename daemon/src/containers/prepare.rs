@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use oci_spec::runtime::Spec;
 use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
 use runtime::monitor::protocol::Role;
 use runtime::plan::Plan;
@@ -26,6 +27,8 @@ use crate::spec::{self, Files, Mode, Source, mode};
 
 /// Files of a json-file log that are kept unless the client says.
 const DEFAULT_LOG_FILES: u32 = 1;
+/// The OCI runtime spec of the container's last start.
+const BUNDLE: &str = "config.json";
 /// The host's name servers, and where they are if systemd-resolved stands before them.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
@@ -86,9 +89,11 @@ impl Task {
         let netns = self.netns(lease.as_ref())?;
         let files = self.files(&snapshot, lease.as_ref())?;
         self.bind_sources()?;
-        let plan = self.plan(&files, &snapshot.dir)?;
+        let (spec, plan) = self.plan(&files, &snapshot.dir)?;
         let launched = self.launch(plan, &snapshot, netns, lease, &mut undo)?;
         undo.forget();
+        // Init is at work meanwhile.
+        self.write_bundle(&spec, &snapshot.dir);
         Ok(launched)
     }
 
@@ -163,7 +168,18 @@ impl Task {
         Ok(())
     }
 
-    fn plan(&self, files: &Files, directory: &Path) -> Result<Plan, Error> {
+    /// Leaves the spec beside the container, for people and other runtimes to read. Nothing here depends on it.
+    fn write_bundle(&self, spec: &Spec, directory: &Path) {
+        if self.definition.host_config.auto_remove {
+            return;
+        }
+        let text = serde_json::to_vec(spec).map_err(std::io::Error::from);
+        if let Err(error) = text.and_then(|text| fs::write(directory.join(BUNDLE), text)) {
+            tracing::warn!(container.id = self.definition.id, %error, "no bundle");
+        }
+    }
+
+    fn plan(&self, files: &Files, directory: &Path) -> Result<(Spec, Plan), Error> {
         let devices = super::devices::find(&self.definition.host_config)?;
         let volumes: Vec<_> = (self.definition.volumes.iter().enumerate())
             .map(|(number, target)| (super::volumes::directory(directory, number), target.clone()))
@@ -179,9 +195,10 @@ impl Task {
             host: &self.service.facts,
         };
         let (mut spec, extras) = spec::build(&source);
-        self.service.filters.compile(&self.definition.host_config, &mut spec, |spec| {
-            runtime::plan::compile(spec, &extras, &self.service.host)
-        })
+        let compile = |spec: &Spec| runtime::plan::compile(spec, &extras, &self.service.host);
+        let plan =
+            self.service.filters.compile(&self.definition.host_config, &mut spec, compile)?;
+        Ok((spec, plan))
     }
 
     fn launch(

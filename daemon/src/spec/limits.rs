@@ -1,26 +1,24 @@
 //! Memory, CPU and process limits, ulimits, and where the control group lies.
 
-use std::path::PathBuf;
-
 use api_spec::container::{HostConfig, Ulimit};
 use oci_spec::runtime::{
     LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, PosixRlimit, PosixRlimitBuilder,
     PosixRlimitType,
 };
 
-use super::{Source, devices};
+use super::{HostFacts, Source, devices};
 
 /// The period in which `NanoCpus` is granted, in microseconds.
 const CPU_PERIOD: i64 = 100_000;
 const NANO: i64 = 1_000_000_000;
 
 /// `linux.cgroupsPath`: parent and id.
-pub(super) fn cgroup_path(source: &Source<'_>) -> PathBuf {
-    let parent = match source.host_config.cgroup_parent.as_str() {
-        "" => source.host.cgroup_parent.as_str(),
+pub(crate) fn cgroup_path(host_config: &HostConfig, host: &HostFacts, id: &str) -> String {
+    let parent = match host_config.cgroup_parent.as_str() {
+        "" => host.cgroup_parent.as_str(),
         parent => parent,
     };
-    PathBuf::from(format!("/{}/{}", parent.trim_matches('/'), source.id))
+    format!("/{}/{id}", parent.trim_matches('/'))
 }
 
 /// `linux.resources`.

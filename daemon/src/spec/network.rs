@@ -47,9 +47,12 @@ pub(crate) fn etc_hosts(
         }
     }
     if let Some(address) = address {
-        _ = match domainname {
-            "" => writeln!(text, "{address}\t{hostname}"),
-            domain => writeln!(text, "{address}\t{hostname}.{domain} {hostname}"),
+        let dot = if domainname.is_empty() { "" } else { "." };
+        let full = format!("{hostname}{dot}{domainname}");
+        // The whole name first, then its first label, as Docker has it.
+        _ = match full.split_once('.') {
+            Some((short, _)) => writeln!(text, "{address}\t{full} {short}"),
+            None => writeln!(text, "{address}\t{full}"),
         };
     }
     text
