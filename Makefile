@@ -36,7 +36,7 @@ test: root
 
 lint:
 	$(CARGO) fmt --all --check
-	rustfmt --edition 2024 --check guest/*.rs
+	rustfmt --edition 2024 --check guest/main.rs
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
 bench: root build

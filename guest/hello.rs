@@ -1,20 +1,16 @@
-//! The one program of the embedded image `jocker/hello`: a greeting, and under other names a handful of
-//! commands to look around in a container with. It is compiled by the daemon's build script without
-//! dependencies and runs inside containers only.
+//! The program of the embedded image `jocker/hello`: a greeting, and under other names a handful of
+//! commands to look around in a container with.
 
 use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// The names that it answers to; the image has a link in `/bin` for each.
 const COMMANDS: &str = "cat echo env false hello hostname id ls ps pwd sh sleep true";
 
-fn main() -> ExitCode {
-    let mut args = std::env::args();
-    let called = args.next().unwrap_or_default();
-    let name = Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or("hello");
-    let args: Vec<String> = args.collect();
+/// Does what `name` says.
+pub fn main(name: &str) -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
     match run(name, &args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

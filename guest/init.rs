@@ -1,9 +1,8 @@
 //! `docker-init`: process 1 of a container that was created with `--init`.
 //!
 //! It starts the container's command in a process group of its own, hands every signal on to it, reaps
-//! whatever is orphaned into it, and ends with the command's exit code (128 + n for signal n). It is
-//! compiled by the daemon's build script without dependencies, so the few C functions that the standard
-//! library lacks are declared here. It runs inside the container and never on the host.
+//! whatever is orphaned into it, and ends with the command's exit code (128 + n for signal n). The
+//! few C functions that the standard library lacks are declared here.
 
 use std::ffi::{CString, c_char, c_int};
 
@@ -36,7 +35,8 @@ unsafe extern "C" {
     fn kill(pid: c_int, signal: c_int) -> c_int;
 }
 
-fn main() {
+/// Becomes process 1; ends with the command.
+pub fn main() -> ! {
     let mut args = std::env::args_os().skip(1).peekable();
     if args.peek().is_some_and(|arg| arg == "--") {
         args.next();
