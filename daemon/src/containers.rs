@@ -57,6 +57,7 @@ pub(crate) use wait::Condition;
 
 use crate::config::Config;
 use crate::events::Events;
+use crate::guest;
 use crate::networks::Networks;
 use crate::spec::HostFacts;
 use registry::Registry;
@@ -65,8 +66,6 @@ use registry::Registry;
 pub(crate) const RUNTIME_NAME: &str = "jocker";
 /// The control group that containers are in, below the root of each hierarchy.
 const CGROUP_PARENT: &str = "/jocker";
-/// The static program of `--init`, and its name under the exec root.
-const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 const INIT_NAME: &str = "docker-init";
 /// What containers that share the host's IPC see of it, where it is there.
 const IPC_MOUNTS: [&str; 2] = ["/dev/mqueue", "/dev/shm"];
@@ -257,7 +256,7 @@ impl Service {
 fn init_program(exec_root: &Path) -> io::Result<PathBuf> {
     let path = exec_root.join(INIT_NAME);
     let new = exec_root.join(format!("{INIT_NAME}.new"));
-    fs::write(&new, INIT)?;
+    fs::write(&new, guest::PROGRAM)?;
     fs::set_permissions(&new, fs::Permissions::from_mode(0o555))?;
     fs::rename(&new, &path)?;
     Ok(path)

@@ -8,6 +8,7 @@ mod boot;
 mod config;
 mod containers;
 mod events;
+mod guest;
 mod host;
 mod http;
 mod images;

@@ -9,12 +9,11 @@ use store::Store;
 use store::reference::Reference;
 
 use super::Error;
+use crate::guest::PROGRAM;
 use archive::Archive;
 
 /// The embedded image's name.
 pub(crate) const NAME: &str = "jocker/hello:latest";
-/// The program, compiled by the build script.
-const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hello"));
 /// The names that the program answers to.
 const COMMANDS: [&str; 12] =
     ["cat", "echo", "env", "false", "hostname", "id", "ls", "ps", "pwd", "sh", "sleep", "true"];
