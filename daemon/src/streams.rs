@@ -3,6 +3,9 @@
 
 mod detach;
 
+use std::future::Future;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -12,6 +15,9 @@ use crate::http::hijack::Stream;
 
 /// Bytes that are moved at once.
 const CHUNK: usize = 32 * 1024;
+/// How long a client whose output is complete waits for the end of the program to be known. A program may also close
+/// its streams and run on.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +29,21 @@ pub(crate) enum End {
 }
 
 /// Moves bytes until the session ends. What the client sends is passed on only with `stdin`; clients without it close
-/// their side at once and go on reading. `keys`: what detaches, for clients with a terminal.
+/// their side at once and go on reading. `keys`: what detaches, for clients with a terminal. `ended`: the end of the
+/// program, which is waited for before the connection is closed, because clients ask for the exit code then.
 pub(crate) async fn join(
     client: Stream,
     monitor: UnixStream,
     stdin: bool,
     keys: Option<Keys>,
+    ended: impl Future<Output = ()>,
 ) -> End {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_monitor, mut to_monitor) = monitor.into_split();
     let output = async {
         // Errors on either side are the end of the session; there is nobody to tell.
         let _ = copy(&mut from_monitor, &mut to_client).await;
+        let _ = tokio::time::timeout(END_LIMIT, ended).await;
         let _ = to_client.shutdown().await;
         End::Closed
     };

@@ -51,8 +51,8 @@ pub(super) struct Actor {
     pub(super) exits: u64,
     pub(super) run_dir: RunDir,
     pub(super) control: Option<Control>,
-    /// Who asked for the start that is under way.
-    pub(super) starting: Vec<Reply>,
+    /// Who asked for the start that is under way, and what each is told if it succeeds.
+    pub(super) starting: Vec<(Reply, Outcome)>,
     pub(super) stopping: Stopping,
     /// Who asked for the removal that waits for the end.
     pub(super) removing: Vec<Reply>,
@@ -131,9 +131,9 @@ impl Actor {
         match command {
             Command::Start(reply) => match self.admit(Request::Start) {
                 Ok(Admission::NotModified) => _ = reply.send(Ok(Outcome::NotModified)),
-                Ok(Admission::Join) => self.starting.push(reply),
+                Ok(Admission::Join) => self.starting.push((reply, Outcome::NotModified)),
                 Ok(_) => {
-                    self.starting.push(reply);
+                    self.starting.push((reply, Outcome::Done));
                     self.progress.restart_count = 0;
                     self.start().await;
                 }
@@ -236,9 +236,13 @@ impl Actor {
 
     /// Lets everybody see the state as it is now.
     pub(super) fn publish(&self) {
+        self.show(&self.progress);
+    }
+
+    pub(super) fn show(&self, progress: &Progress) {
         self.snapshot.send_replace(Arc::new(Snapshot {
             name: self.name.clone(),
-            progress: self.progress.clone(),
+            progress: progress.clone(),
             exits: self.exits,
         }));
     }

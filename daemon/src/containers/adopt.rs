@@ -2,21 +2,24 @@
 //! ends that happened without a daemon are read from the exit records.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use runtime::monitor::protocol::Role;
 
 use super::Service;
 use super::actor::{Actor, MONITOR, Seed};
+use super::ended::UNSEEN_EXIT_CODE;
 use super::error::Error;
 use super::monitor::{Control, RunDir};
-use super::record::{self, Stored, Writer};
+use super::record::{self, Progress, Stored, Writer};
 use super::restart;
-use super::state::State;
+use super::state::{Exit, State};
 
 impl Service {
     pub(super) fn adopt(self: &Arc<Self>) -> Result<(), Error> {
-        fs::create_dir_all(&self.run_root).map_err(Error::internal)?;
+        let mut root = fs::DirBuilder::new();
+        root.recursive(true).mode(0o700).create(&self.run_root).map_err(Error::internal)?;
         let stored = record::load(&self.store.records()).map_err(Error::internal)?;
         let ids: Vec<String> = stored.iter().map(|stored| stored.definition.id.clone()).collect();
         // First all handles, then the actors: one that is started at once may look for another.
@@ -62,6 +65,9 @@ impl Service {
             progress,
         };
         let (actor, handle) = Actor::new(self, seed);
+        if first == First::FindEnd {
+            actor.show_end();
+        }
         self.registry().insert(handle, &name);
         Ok((actor, first))
     }
@@ -93,6 +99,19 @@ enum First {
 }
 
 impl Actor {
+    /// Lets the first clients see the end that [`First::FindEnd`] is about to deal with.
+    fn show_end(&self) {
+        let exit = self.run_dir.read_record(MONITOR).map(|record| Exit::from(&record));
+        self.show(&Progress {
+            state: State::Exited(exit.unwrap_or_else(|| Exit {
+                exit_code: UNSEEN_EXIT_CODE,
+                started_at: self.progress.state.running().map(|running| running.started_at.clone()),
+                ..Exit::default()
+            })),
+            ..self.progress.clone()
+        });
+    }
+
     async fn adopted(mut self, first: First) {
         match first {
             First::GoOn | First::Nothing => {}

@@ -13,7 +13,7 @@ use super::state::{Exit, State};
 use crate::spec::cgroup_path;
 
 /// The exit code of a container whose end nobody saw.
-const UNSEEN_EXIT_CODE: i32 = 255;
+pub(super) const UNSEEN_EXIT_CODE: i32 = 255;
 
 impl From<&ExitRecord> for Exit {
     fn from(record: &ExitRecord) -> Self {
@@ -34,8 +34,8 @@ impl Actor {
             return;
         }
         // So short a life that its beginning was not heard of.
-        for reply in self.starting.drain(..) {
-            _ = reply.send(Ok(Outcome::Done));
+        for (reply, outcome) in self.starting.drain(..) {
+            _ = reply.send(Ok(outcome));
         }
         if record.oom_killed {
             self.tell("oom", &[]);
@@ -63,7 +63,7 @@ impl Actor {
             finished_at: Some(jiff::Timestamp::now().to_string()),
             ..Exit::default()
         };
-        for reply in self.starting.drain(..) {
+        for (reply, _) in self.starting.drain(..) {
             _ = reply.send(Err(Error::Internal(exit.error.clone())));
         }
         self.finish(exit).await;

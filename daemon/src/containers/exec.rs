@@ -173,6 +173,13 @@ impl Exec {
         Ok(())
     }
 
+    /// Ends when the exec has ended.
+    pub(crate) async fn ended(&self) {
+        let mut phase = self.phase.subscribe();
+        // An error says that there is nobody left who could end it.
+        let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited { .. })).await;
+    }
+
     /// The streams that an attached client gets.
     fn streams(&self) -> Streams {
         Streams {

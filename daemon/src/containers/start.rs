@@ -7,7 +7,6 @@ use runtime::StepError;
 
 use super::actor::Actor;
 use super::error::{Error, exit_code};
-use super::handle::Outcome;
 use super::monitor::Control;
 use super::prepare::{Launched, Task};
 use super::state::{Exit, Running, State};
@@ -75,8 +74,8 @@ impl Actor {
     pub(super) async fn runs(&mut self, running: Running) {
         self.progress.state = State::Running(running);
         self.publish();
-        for reply in self.starting.drain(..) {
-            _ = reply.send(Ok(Outcome::Done));
+        for (reply, outcome) in self.starting.drain(..) {
+            _ = reply.send(Ok(outcome));
         }
         self.tell_network("connect");
         self.tell("start", &[]);
@@ -112,7 +111,7 @@ impl Actor {
         if self.definition.host_config.auto_remove {
             self.remove_now().await;
         }
-        for reply in starting {
+        for (reply, _) in starting {
             _ = reply.send(Err(error.clone()));
         }
         self.take_up_deferred().await;

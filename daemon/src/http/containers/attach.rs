@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::streams;
 use crate::app::App;
-use crate::containers::{Attached, Handle};
+use crate::containers::{Attached, Condition, Handle};
 use crate::http::error::Error;
 use crate::http::extract::{Name, Query};
 use crate::http::hijack::{Hijack, Stream};
@@ -50,7 +50,8 @@ pub(crate) async fn handle(
             return;
         };
         let keys = (tty && wanted.stdin).then_some(keys);
-        if join(client, monitor, wanted.stdin, keys).await == End::Detached {
+        let ended = async { _ = handle.wait(Condition::NotRunning).done().await };
+        if join(client, monitor, wanted.stdin, keys, ended).await == End::Detached {
             app.containers.tell(&handle, "detach", &[]);
         }
     }))

@@ -44,7 +44,7 @@ pub(crate) async fn handle(
         let Some(monitor) = monitor else { return };
         let stdin = exec.config.attach_stdin;
         let keys = (tty && stdin).then_some(keys);
-        if join(client, monitor, stdin, keys).await == End::Detached {
+        if join(client, monitor, stdin, keys, exec.ended()).await == End::Detached {
             let id = [("execID", exec.id.clone())];
             app.containers.tell(&exec.container, "exec_detach", &id);
         }
