@@ -2,6 +2,7 @@
 
 use runtime::cgroup::Cgroup;
 use runtime::monitor::protocol::ExitRecord;
+use store::crash;
 use tokio::time::Instant;
 
 use super::actor::{Actor, MONITOR};
@@ -86,6 +87,7 @@ impl Actor {
 
     /// Everything that follows an end: waiters, restart, removal, network.
     pub(super) async fn finish(&mut self, exit: Exit) {
+        crash::step("end.heard");
         let lease = self.progress.lease.take();
         self.exits += 1;
         self.progress.last_exit = Some(exit.clone());

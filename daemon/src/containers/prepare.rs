@@ -13,7 +13,7 @@ use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
 use runtime::monitor::protocol::Role;
 use runtime::plan::Plan;
 use runtime::rootfs::Rootfs;
-use store::Snapshot;
+use store::{Snapshot, crash};
 
 use super::Service;
 use super::actor::MONITOR;
@@ -84,14 +84,19 @@ impl Task {
         let mut undo = Undo::default();
         let lease = self.lease(&mut undo)?;
         self.progress.lease.clone_from(&lease);
+        crash::step("start.leased");
         self.writer.update(&self.progress).map_err(Error::internal)?;
+        crash::step("start.recorded");
         let snapshot = self.snapshot()?;
         let netns = self.netns(lease.as_ref())?;
+        crash::step("start.connected");
         let files = self.files(&snapshot, lease.as_ref())?;
         self.bind_sources()?;
         let (spec, plan) = self.plan(&files, &snapshot.dir)?;
+        crash::step("start.compiled");
         let launched = self.launch(plan, &snapshot, netns, lease, &mut undo)?;
         undo.forget();
+        crash::step("start.launched");
         // Init is at work meanwhile.
         self.write_bundle(&spec, &snapshot.dir);
         Ok(launched)

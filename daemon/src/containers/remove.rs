@@ -1,5 +1,7 @@
 //! Removal: files and record first, then the name is free and everybody is told.
 
+use store::crash;
+
 use super::actor::Actor;
 use super::error::Error;
 use super::handle::{Outcome, Reply};
@@ -56,6 +58,7 @@ impl Actor {
             let failed =
                 |error: &dyn std::fmt::Display| Error::Internal(format!("{prefix}: {error}"));
             service.store.snapshots().remove(&id).map_err(|error| failed(&error))?;
+            crash::step("remove.freed");
             writer.delete().map_err(|error| failed(&error))
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::StepError;
+use store::crash;
 
 use super::actor::Actor;
 use super::error::{Error, exit_code};
@@ -72,6 +73,7 @@ impl Actor {
 
     /// The program runs.
     pub(super) async fn runs(&mut self, running: Running) {
+        crash::step("start.heard");
         self.progress.state = State::Running(running);
         self.publish();
         for (reply, outcome) in self.starting.drain(..) {
