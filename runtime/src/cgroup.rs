@@ -200,6 +200,14 @@ impl Cgroup {
         }
     }
 
+    /// Whether the processes stand, or are about to.
+    pub fn is_frozen(&self) -> bool {
+        match &self.groups {
+            Groups::V1(groups) => groups.is_frozen(),
+            Groups::V2(group) => group.is_frozen(),
+        }
+    }
+
     /// Sends SIGKILL to every process, those made meanwhile too.
     pub fn kill(&self) -> Result<(), CgroupError> {
         match &self.groups {

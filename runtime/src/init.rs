@@ -39,6 +39,12 @@ pub struct InitContext {
     /// Pidfd of the container's init, for an exec.
     pub target: Option<OwnedFd>,
     pub stdio: Stdio,
+    /// A listening socket: init waits there for the word to run the program, and not on `sync`.
+    pub gate: Option<OwnedFd>,
+    /// How many descriptors from 3 on the program gets.
+    pub preserved: u32,
+    /// The program keeps the session keyring.
+    pub keeps_keyring: bool,
 }
 
 /// Where the program's standard streams come from.
@@ -46,6 +52,8 @@ pub struct InitContext {
 pub enum Stdio {
     /// Standard input, output and error, in this order.
     Pipes([OwnedFd; 3]),
+    /// Those that the process has already.
+    Inherited,
     /// Init opens a pty inside the container and sends the master over the handshake socket.
     Terminal,
 }
@@ -70,8 +78,8 @@ pub fn run(mut context: InitContext) -> ! {
 }
 
 /// The namespaces that `clone3` has to create for this plan, as `CLONE_NEW*` flags. Not among them:
-/// the cgroup namespace, which init unshares once it is attached, and the network namespace if the
-/// launch brings one (`netns_given`).
+/// the cgroup namespace, which init unshares once it is attached, the time namespace, into which init
+/// is born, and the network namespace if the launch brings one (`netns_given`).
 pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
     plan.namespaces
         .create
@@ -83,15 +91,24 @@ pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
             Namespace::Network => libc::CLONE_NEWNET,
             Namespace::Ipc => libc::CLONE_NEWIPC,
             Namespace::Uts => libc::CLONE_NEWUTS,
-            Namespace::Cgroup => 0,
+            Namespace::User => libc::CLONE_NEWUSER,
+            Namespace::Cgroup | Namespace::Time => 0,
         })
         .fold(0, |flags, flag| flags | flag as u64)
 }
 
-/// Joins what can only be joined before the child exists: the pid namespace of the target (exec) or
-/// of the plan's path. The monitor calls it right before `clone3`.
+/// Does what can only be done before the child exists: joins the pid namespace of the target (exec)
+/// or of the plan's path, makes a time namespace; with a new user namespace, from where others of the
+/// host can not be entered, joins all that the plan names by path. To be called right before `clone3`.
 pub fn join_before_clone(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
-    namespaces::join_pid(plan, target)
+    namespaces::join_pid(plan, target)?;
+    if plan.namespaces.user.is_some() {
+        namespaces::join_all(plan, None)?;
+    }
+    if plan.namespaces.create.contains(&Namespace::Time) {
+        namespaces::unshare_time(&plan.namespaces.time_offsets)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 
 mod client;
 pub mod handshake;
-mod image;
+pub(crate) mod image;
 mod process;
 pub(crate) mod wire;
 

@@ -5,6 +5,10 @@
 //! - [`rootfs`]: a container's root as a detached mount.
 //! - [`init`]: the code between `clone3` and `execve`, inside the container's namespaces.
 //! - [`seccomp`], [`caps`]: Docker's defaults and the filter compiler.
+//! - `process`: what the kernel tells of a process.
+//! - `start`: everything up to `clone3`, for monitors and for the command line.
+//! - [`hooks`]: the OCI hooks.
+//! - [`command`]: the command line of an OCI runtime; no monitor, the caller supervises.
 //! - [`launch`]: the launcher process and the handshake with init.
 //! - [`monitor`]: one process a container; stdio, log, exit record.
 //! - [`cgroup`]: control groups, both versions.
@@ -15,14 +19,18 @@
 
 pub mod caps;
 pub mod cgroup;
+pub mod command;
 pub mod error;
+pub mod hooks;
 pub mod init;
 pub mod launch;
 pub mod monitor;
 pub mod network;
 pub mod plan;
+mod process;
 pub mod rootfs;
 pub mod seccomp;
+mod start;
 #[expect(unsafe_code, reason = "system calls live here and nowhere else")]
 mod sys;
 

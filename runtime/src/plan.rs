@@ -5,18 +5,24 @@
 //! with the JSON path of the field, never dropped.
 
 mod compile;
+mod describe;
 mod devices;
+mod hooks;
 mod host;
+mod identity;
 pub(crate) mod mounts;
 mod process;
 mod refuse;
+mod scheduling;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use compile::{compile, compile_exec};
+pub use hooks::{Hook, Hooks};
 pub use host::Host;
+pub use identity::{IdMapping, UserNamespace};
 
 use crate::caps::CapabilitySet;
 use crate::cgroup::CgroupPlan;
@@ -64,6 +70,8 @@ pub struct Plan {
     pub cgroup: CgroupPlan,
     pub process: Process,
     pub seccomp: Option<Program>,
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
 }
 
 /// Which namespaces the process gets, and how.
@@ -75,6 +83,21 @@ pub struct Namespaces {
     pub join: Vec<JoinByPath>,
     /// Joined from the process behind the pidfd that the launch brings (exec).
     pub of_target: Vec<Namespace>,
+    /// Ids of the user namespace that is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserNamespace>,
+    /// Clocks of the time namespace that is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub time_offsets: Vec<TimeOffset>,
+}
+
+/// How far a clock of the container is off the host's; time_namespaces(7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeOffset {
+    /// `monotonic` or `boottime`.
+    pub clock: String,
+    pub seconds: i64,
+    pub nanoseconds: u32,
 }
 
 /// A namespace file to join.
@@ -94,6 +117,8 @@ pub enum Namespace {
     Ipc,
     Uts,
     Cgroup,
+    User,
+    Time,
 }
 
 /// The root file system's last touches.
@@ -148,6 +173,9 @@ pub enum MountKind {
         source: Option<String>,
         /// Parameters for `fsconfig`; a flag where there is no value.
         parameters: Vec<(String, Option<String>)>,
+        /// What is at the target is copied into the new file system (`tmpcopyup`).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        copy_up: bool,
     },
     /// A file or directory of the host.
     Bind { source: PathBuf, recursive: bool },
@@ -246,6 +274,27 @@ pub struct Process {
     pub terminal: bool,
     /// Rows and columns of the terminal at the start.
     pub console_size: Option<(u16, u16)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<Scheduler>,
+    /// The value of ioprio_set(2): class and level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<u32>,
+    /// Execution domain; personality(2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personality: Option<u32>,
+}
+
+/// Scheduling of the program; the fields of `struct sched_attr`, sched_setattr(2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduler {
+    pub policy: u32,
+    pub flags: u64,
+    pub nice: i32,
+    pub priority: u32,
+    /// Nanoseconds, as the two after it.
+    pub runtime: u64,
+    pub deadline: u64,
+    pub period: u64,
 }
 
 /// Who the program runs as.
@@ -275,6 +324,11 @@ pub struct Rlimit {
     pub resource: u32,
     pub soft: u64,
     pub hard: u64,
+}
+
+/// The hooks of a spec.
+pub(crate) fn hooks_of(spec: &oci_spec::runtime::Spec) -> Result<Hooks, PlanError> {
+    hooks::compile(spec.hooks().as_ref())
 }
 
 impl Attributes {

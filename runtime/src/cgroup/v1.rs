@@ -128,6 +128,13 @@ impl Groups {
         files::write(&self.freezer()?.join("freezer.state"), "THAWED")
     }
 
+    pub(super) fn is_frozen(&self) -> bool {
+        self.freezer().is_ok_and(|group| {
+            let state = files::read_or_empty(&group.join("freezer.state"));
+            matches!(state.trim(), "FROZEN" | "FREEZING")
+        })
+    }
+
     fn freezer(&self) -> Result<&Path, CgroupError> {
         self.of("freezer")
             .ok_or_else(|| CgroupError::NoController { controller: "freezer".to_owned() })

@@ -92,6 +92,10 @@ impl Group {
         files::write(&self.directory.join("cgroup.freeze"), "0")
     }
 
+    pub(super) fn is_frozen(&self) -> bool {
+        files::read_or_empty(&self.directory.join("cgroup.freeze")).trim() == "1"
+    }
+
     /// `cgroup.kill` is of Linux 5.14, and this whole version is not expected on older ones.
     pub(super) fn kill(&self) -> Result<(), CgroupError> {
         files::write(&self.directory.join("cgroup.kill"), "1")

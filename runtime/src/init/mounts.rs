@@ -3,6 +3,7 @@
 
 mod bind;
 mod cgroup;
+mod copy_up;
 mod filesystem;
 
 pub(super) use bind::{clone_itself, clone_path};
@@ -63,11 +64,14 @@ pub(super) fn mount_all<'a>(
 
 fn one(root: BorrowedFd<'_>, mount: &Mount, mounted: &mut Mounted) -> Result<(), StepError> {
     match &mount.what {
-        MountKind::Filesystem { fstype, source, parameters } => {
+        MountKind::Filesystem { fstype, source, parameters, copy_up } => {
             let late = fstype == "tmpfs" && mount.attributes.set.contains(&Attribute::ReadOnly);
             let bits = attribute_bits(&mount.attributes.set);
             let bits = if late { bits & !attribute_bits(&[Attribute::ReadOnly]) } else { bits };
             let new = create_filesystem(fstype, source.as_deref(), parameters, bits)?;
+            if *copy_up {
+                copy_up::copy(root, &mount.target, new.as_fd())?;
+            }
             attach(root, &new, mount, Leaf::Directory)?;
             keep(mounted, mount, fstype, new, late)
         }

@@ -9,7 +9,7 @@ use rustix::thread::{
 };
 
 use crate::error::{Attempt, StepError};
-use crate::plan::{Namespace, Plan};
+use crate::plan::{Namespace, Plan, TimeOffset};
 
 const STEP: &str = "namespaces";
 
@@ -54,6 +54,32 @@ pub(super) fn unshare_cgroup() -> Result<(), StepError> {
         .attempt(STEP, || "unshare(CLONE_NEWCGROUP)".to_owned())
 }
 
+/// Makes a time namespace, in which only children of this process will be, and sets its clocks;
+/// time_namespaces(7).
+pub(super) fn unshare_time(offsets: &[TimeOffset]) -> Result<(), StepError> {
+    let flag = nix::sched::CloneFlags::from_bits_retain(libc::CLONE_NEWTIME);
+    nix::sched::unshare(flag).attempt(STEP, || "unshare(CLONE_NEWTIME)".to_owned())?;
+    if offsets.is_empty() {
+        return Ok(());
+    }
+    let line = |offset: &TimeOffset| {
+        format!("{} {} {}\n", offset.clock, offset.seconds, offset.nanoseconds)
+    };
+    let text: String = offsets.iter().map(line).collect();
+    std::fs::write("/proc/self/timens_offsets", &text)
+        .attempt(STEP, || format!("write(\"/proc/self/timens_offsets\", {text:?})"))
+}
+
+/// Becomes the user namespace's root: until now the process has an id that is not mapped there.
+pub(super) fn become_root() -> Result<(), StepError> {
+    use rustix::fs::{Gid, Uid};
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    let (uid, gid) = (Uid::ROOT, Gid::ROOT);
+    set_thread_res_gid(gid, gid, gid).attempt(STEP, || "setresgid(0)".to_owned())?;
+    set_thread_groups(&[]).attempt(STEP, || "setgroups([])".to_owned())?;
+    set_thread_res_uid(uid, uid, uid).attempt(STEP, || "setresuid(0)".to_owned())
+}
+
 fn of_target(target: BorrowedFd<'_>, kinds: &[Namespace]) -> Result<(), StepError> {
     let flags = kinds.iter().fold(ThreadNameSpaceType::empty(), |flags, kind| {
         flags
@@ -64,6 +90,8 @@ fn of_target(target: BorrowedFd<'_>, kinds: &[Namespace]) -> Result<(), StepErro
                 Namespace::Ipc => ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION,
                 Namespace::Uts => ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME,
                 Namespace::Cgroup => ThreadNameSpaceType::CONTROL_GROUP,
+                Namespace::User => ThreadNameSpaceType::USER,
+                Namespace::Time => ThreadNameSpaceType::TIME,
             }
     });
     move_into_thread_name_spaces(target, flags).attempt(STEP, || format!("setns(pidfd, {kinds:?})"))
@@ -77,6 +105,8 @@ fn by_path(kind: Namespace, path: &Path) -> Result<(), StepError> {
         Namespace::Ipc => LinkNameSpaceType::InterProcessCommunication,
         Namespace::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
         Namespace::Cgroup => LinkNameSpaceType::ControlGroup,
+        Namespace::User => LinkNameSpaceType::User,
+        Namespace::Time => LinkNameSpaceType::Time,
     };
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .attempt(STEP, || format!("open({path:?})"))?;

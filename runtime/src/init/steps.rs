@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::net::{SocketFlags, accept_with};
 use rustix::process::umask;
 use rustix::thread::set_no_new_privs;
 
@@ -13,6 +14,7 @@ use super::{InitContext, Stdio};
 use super::{devices, identity, kernel, masks, namespaces, program, root, streams};
 use crate::caps::CapabilitySet;
 use crate::error::{Attempt, StepError, StepErrorKind};
+use crate::hooks::{self, ContainerState, Status};
 use crate::launch::handshake::{self, FromInit, ToInit};
 use crate::plan::{Mount, MountKind, Namespace, Plan, Process};
 use crate::sys;
@@ -31,8 +33,17 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
     })?;
     let sync = sync.as_fd();
     streams::new_session()?;
-    new_keyring()?;
-    namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
+    let in_user_namespace = plan.namespaces.user.is_some();
+    if in_user_namespace {
+        expect(sync, ToInit::Mapped)?;
+        namespaces::become_root()?;
+    }
+    if !context.keeps_keyring {
+        new_keyring()?;
+    }
+    if !in_user_namespace {
+        namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
+    }
     kernel::set_names(plan)?;
 
     let mut mounted = Mounted::default();
@@ -48,11 +59,13 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
             streams::bind_console(&terminal, &mounted)?;
             Some(terminal)
         }
-        Stdio::Pipes(_) => None,
+        Stdio::Pipes(_) | Stdio::Inherited => None,
     };
 
     kernel::set_parameters(plan, &mut mounted)?;
-    set_process_limits(&plan.process, &mut mounted)?;
+    if !in_user_namespace {
+        set_process_limits(&plan.process, &mut mounted)?;
+    }
     let masks_wait = masks_touch(plan, after);
     if !masks_wait {
         masks::apply(rootfs.as_fd(), plan)?;
@@ -67,13 +80,35 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
     if masks_wait {
         masks::apply(rootfs.as_fd(), plan)?;
     }
+    let state = if plan.hooks.before_root() { Some(run_hooks(plan, sync)?) } else { None };
     mounted.seal()?;
     root::enter(rootfs.as_fd(), plan.root.propagation)?;
     if plan.root.readonly {
         root::make_readonly(rootfs)?;
     }
     take_streams(context, terminal)?;
-    finish(context)
+    finish(context, state)
+}
+
+/// Lets the other side run the host's hooks, then runs those that belong in these namespaces.
+fn run_hooks(plan: &Plan, sync: BorrowedFd<'_>) -> Result<ContainerState, StepError> {
+    const STEP: &str = "hooks";
+    say(sync, &FromInit::HooksDue)?;
+    let state = match handshake::receive::<ToInit>(sync) {
+        Ok(Some((ToInit::HooksDone, Some(state)))) => state,
+        Ok(_) => {
+            let why = "the hooks on the host were not run to their end";
+            return Err(StepError::refused(STEP, why, StepErrorKind::Other));
+        }
+        Err(error) => {
+            return Err(StepError::refused(STEP, error.to_string(), StepErrorKind::Other));
+        }
+    };
+    let state = std::fs::File::from(state);
+    let state: ContainerState = serde_json::from_reader(std::io::BufReader::new(state))
+        .map_err(|error| StepError::refused(STEP, error.to_string(), StepErrorKind::Other))?;
+    hooks::run("createContainer", &plan.hooks.create_container, &state)?;
+    Ok(state)
 }
 
 /// A process added to a running container.
@@ -83,7 +118,9 @@ pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
         StepError::refused("namespaces", "the launch brought no pidfd", StepErrorKind::Other)
     })?;
     streams::new_session()?;
-    new_keyring()?;
+    if !context.keeps_keyring {
+        new_keyring()?;
+    }
     // Before the mount namespace changes: it is the host's procfs that is written to.
     set_process_limits(&plan.process, &mut Mounted::default())?;
     expect(sync.as_fd(), ToInit::CgroupAttached)?;
@@ -94,21 +131,26 @@ pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
             let size = plan.process.console_size;
             Some(streams::open_terminal(root.as_fd(), &Mounted::default(), size)?)
         }
-        Stdio::Pipes(_) => None,
+        Stdio::Pipes(_) | Stdio::Inherited => None,
     };
     take_streams(context, terminal)?;
-    finish(context)
+    finish(context, None)
 }
 
 /// From here on the process is inside: user, working directory, capabilities, filter, exec.
-fn finish(context: &InitContext) -> Result<Infallible, StepError> {
-    let InitContext { plan, sync, .. } = context;
+fn finish(
+    context: &mut InitContext,
+    state: Option<ContainerState>,
+) -> Result<Infallible, StepError> {
+    let plan = &context.plan;
     let process = &plan.process;
     let identity = identity::resolve(root_directory()?.as_fd(), process)?;
     streams::own_streams(identity.uid)?;
     umask(Mode::from_raw_mode(0o022));
     program::enter_directory(root_directory()?.as_fd(), process)?;
     umask(Mode::from_raw_mode(process.umask.unwrap_or(UMASK)));
+
+    set_scheduling(process)?;
 
     // Without no_new_privs only CAP_SYS_ADMIN may load a filter: it is kept until then; seccomp(2).
     let keep = match &plan.seccomp {
@@ -122,10 +164,20 @@ fn finish(context: &InitContext) -> Result<Infallible, StepError> {
     let program = program::find(process, identity.home.as_deref())?;
     sys::process::reset_signals().attempt("signals", || "rt_sigaction".to_owned())?;
 
-    say(sync.as_fd(), &FromInit::Ready)?;
-    expect(sync.as_fd(), ToInit::Exec)?;
+    say(context.sync.as_fd(), &FromInit::Ready)?;
+    match &context.gate {
+        // Whoever opens the gate hears of what fails from here on.
+        Some(gate) => context.sync = wait_at(gate.as_fd())?,
+        None => expect(context.sync.as_fd(), ToInit::Exec)?,
+    }
     sys::process::close_on_exec_from(FIRST_CLOSED)
         .attempt("descriptors", || format!("close_range({FIRST_CLOSED}, CLOEXEC)"))?;
+    if let Some(mut state) = state {
+        state.status = Status::Created;
+        hooks::run("startContainer", &plan.hooks.start_container, &state)?;
+    }
+    sys::process::keep_on_exec(FIRST_CLOSED, context.preserved)
+        .attempt("descriptors", || format!("fcntl(F_SETFD) of {}", context.preserved))?;
     if let Some(filter) = &plan.seccomp {
         sys::filter::load_filter(filter.flags, &filter.instructions).attempt("seccomp", || {
             format!("seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)", filter.instructions.len())
@@ -135,6 +187,34 @@ fn finish(context: &InitContext) -> Result<Infallible, StepError> {
         identity::drop_to(&process.capabilities)?;
     }
     program::execute(&program)
+}
+
+/// Waits until somebody connects to the gate and gives the word; returns the connection.
+fn wait_at(gate: BorrowedFd<'_>) -> Result<OwnedFd, StepError> {
+    loop {
+        let connection = rustix::io::retry_on_intr(|| accept_with(gate, SocketFlags::CLOEXEC))
+            .attempt("handshake", || "accept".to_owned())?;
+        // One that went away again has started nothing.
+        if expect(connection.as_fd(), ToInit::Exec).is_ok() {
+            return Ok(connection);
+        }
+    }
+}
+
+fn set_scheduling(process: &Process) -> Result<(), StepError> {
+    if let Some(scheduler) = &process.scheduler {
+        sys::process::set_scheduler(scheduler)
+            .attempt("scheduler", || format!("sched_setattr({scheduler:?})"))?;
+    }
+    if let Some(priority) = process.io_priority {
+        sys::process::set_io_priority(priority)
+            .attempt("io priority", || format!("ioprio_set({priority:#x})"))?;
+    }
+    match process.personality {
+        Some(domain) => sys::process::set_personality(domain)
+            .attempt("personality", || format!("personality({domain:#x})")),
+        None => Ok(()),
+    }
 }
 
 /// The mounts before the first of control groups, and the rest: those need the process attached.
@@ -157,13 +237,13 @@ fn take_streams(
     match (terminal, std::mem::replace(&mut context.stdio, Stdio::Terminal)) {
         (Some(terminal), _) => streams::take_terminal(terminal, context.sync.as_fd()),
         (None, Stdio::Pipes(pipes)) => streams::take_streams(pipes),
-        (None, Stdio::Terminal) => Ok(()),
+        (None, Stdio::Terminal | Stdio::Inherited) => Ok(()),
     }
 }
 
 fn set_process_limits(process: &Process, mounted: &mut Mounted) -> Result<(), StepError> {
     for limit in &process.rlimits {
-        sys::process::set_rlimit(limit.resource, limit.soft, limit.hard)
+        sys::process::set_rlimit(0, limit.resource, limit.soft, limit.hard)
             .attempt("resource limit", || format!("prlimit({limit:?})"))?;
     }
     match process.oom_score_adj {

@@ -128,7 +128,17 @@ fn go<T>(
     };
     join_before_clone(&plan, target.as_ref().map(AsFd::as_fd)).unwrap();
     let flags = clone_flags(&plan, false);
-    let context = InitContext { plan, sync, rootfs, netns: None, target, stdio };
+    let context = InitContext {
+        plan,
+        sync,
+        rootfs,
+        netns: None,
+        target,
+        stdio,
+        gate: None,
+        preserved: 0,
+        keeps_keyring: false,
+    };
     let pidfd = match clone(flags, None).unwrap() {
         Side::Child => run(context),
         Side::Parent { pid, pidfd } => {
@@ -143,6 +153,7 @@ fn go<T>(
         match message {
             FromInit::Terminal => outcome.master = descriptor,
             FromInit::Ready => handshake::send(&monitor, &ToInit::Exec, None).unwrap(),
+            FromInit::HooksDue => panic!("no test has hooks"),
             FromInit::Failed(error) => outcome.failed = Some(error),
         }
     }

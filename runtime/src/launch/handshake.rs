@@ -1,10 +1,14 @@
 //! What monitor and init say to each other between `clone3` and `execve`, over a SEQPACKET pair.
 //!
 //! ```text
+//! monitor ─ Mapped ─────────► init     with a user namespace only: init has ids
 //! monitor ─ CgroupAttached ─► init     init may unshare its cgroup namespace and go on
+//! monitor ◄─ HooksDue ─────── init     with hooks only: before the root is entered
+//! monitor ─ HooksDone + fd ─► init     the state for init's own hooks, in a file
 //! monitor ◄─ Terminal + fd ── init     with a tty only: the master of the pty that init opened
 //! monitor ◄─ Ready ────────── init     all is done but the exec
-//! monitor ─ Exec ───────────► init     the Docker path answers at once
+//! monitor ─ Exec ───────────► init     the Docker path answers at once; between `create` and `start`
+//!                                      init waits for it on a socket of the state directory
 //!           (end of file: the exec has closed init's end, the program runs)
 //! monitor ◄─ Failed ───────── init     at any point; init exits afterwards
 //! ```
@@ -34,8 +38,12 @@ const ERROR_TEXT_MAX: usize = 1200;
 /// From the monitor to init.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToInit {
+    /// The user namespace has its maps.
+    Mapped,
     /// Init is in its control groups.
     CgroupAttached,
+    /// The hooks of the host's side are done. The packet carries a file with the container's state.
+    HooksDone,
     /// Run the program.
     Exec,
 }
@@ -43,6 +51,8 @@ pub enum ToInit {
 /// From init to the monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromInit {
+    /// Namespaces and mounts are made, the root is not yet entered: time for hooks.
+    HooksDue,
     /// The packet carries the master of the container's terminal.
     Terminal,
     /// Everything but the exec is done.

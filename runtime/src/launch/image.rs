@@ -10,7 +10,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{
+    CWD, MemfdFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, fcntl_get_seals, memfd_create,
+    statvfs,
+};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::sys;
@@ -19,13 +22,22 @@ use crate::sys;
 const COPY_MAX: u64 = 256 << 20;
 
 /// Opens a read-only image of `program`. Symbolic links are followed.
-pub(super) fn read_only(program: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn read_only(program: &Path) -> io::Result<OwnedFd> {
     mounted(program).or_else(|_| copied(program))
 }
 
 /// The path by which a child of this process can execute an image.
-pub(super) fn path(image: &OwnedFd) -> PathBuf {
+pub(crate) fn path(image: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", image.as_raw_fd()))
+}
+
+/// Whether this process itself runs from such an image.
+pub(crate) fn is_own() -> bool {
+    const OWN: &str = "/proc/self/exe";
+    statvfs(OWN).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+        || File::open(OWN).is_ok_and(|own| {
+            fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(SealFlags::WRITE))
+        })
 }
 
 fn mounted(program: &Path) -> rustix::io::Result<OwnedFd> {

@@ -1,7 +1,7 @@
 //! The exit record, and the times and numbers that go into it.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -23,34 +23,9 @@ pub(super) fn write(path: &Path, record: &ExitRecord) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-/// Start time of a process in clock ticks since boot: field 22 of proc_pid_stat(5). 0 when it can
-/// not be read.
-pub(super) fn start_ticks(pid: i32) -> u64 {
-    /// Longer than the line: some fifty numbers and a name of at most 64 bytes.
-    const STAT_MAX: usize = 2048;
-    let mut stat = [0; STAT_MAX];
-    let read =
-        fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat));
-    let stat = read.map_or("".into(), |count| String::from_utf8_lossy(&stat[..count]));
-    parse_start_ticks(&stat).unwrap_or(0)
-}
-
-/// The name in field 2 may hold spaces and parentheses: count from the last one.
-fn parse_start_ticks(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 424242 99 100";
-        assert_eq!(parse_start_ticks(stat), Some(424_242));
-        assert_eq!(parse_start_ticks("7 (a"), None);
-        assert!(start_ticks(1) < start_ticks(std::process::id().cast_signed()));
-    }
 
     #[test]
     fn records_are_whole() {

@@ -227,11 +227,9 @@ impl Monitor {
             Some((FromInit::Terminal, None)) => {
                 Err(StepError::refused("terminal", "init sent no descriptor", StepErrorKind::Other))
             }
-            Some((FromInit::HooksDue, _)) => Err(StepError::refused(
-                "hooks",
-                "a monitor runs none",
-                StepErrorKind::Other,
-            )),
+            Some((FromInit::HooksDue, _)) => {
+                Err(StepError::refused("hooks", "a monitor runs none", StepErrorKind::Other))
+            }
             Some((FromInit::Ready, _)) => {
                 *ready = true;
                 Ok(())

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxResources, Spec};
 
 use super::{
-    Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, devices,
-    mounts, process, refuse,
+    Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, TimeOffset,
+    devices, hooks, identity, mounts, process, refuse, scheduling,
 };
 use crate::cgroup;
 
@@ -24,6 +24,7 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
     let (hostname, domainname) = names(spec, &namespaces)?;
     let mut mounts = mounts::compile(spec, &cgroup.path, host)?;
     let mut process = process::compile(process, extras, host, "process")?;
+    process.personality = scheduling::personality(linux)?;
     if let Some(init) = &extras.init {
         mounts.push(process::put_init_before(&mut process, init));
     }
@@ -36,6 +37,7 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
         domainname,
         sysctls: sysctls(linux, &namespaces)?,
         seccomp: process::seccomp(linux)?,
+        hooks: hooks::compile(spec.hooks().as_ref())?,
         namespaces,
         mounts,
         cgroup,
@@ -61,6 +63,8 @@ pub fn compile_exec(
     let mut cgroup = cgroup_plan(linux, host)?;
     cgroup.limits.clear();
     cgroup.devices.clear();
+    let mut process = process::compile(process, extras, host, "process")?;
+    process.personality = scheduling::personality(linux)?;
     Ok(Plan {
         namespaces: Namespaces { of_target, ..Namespaces::default() },
         root: Root::default(),
@@ -72,7 +76,8 @@ pub fn compile_exec(
         domainname: None,
         sysctls: Vec::new(),
         seccomp: process::seccomp(linux)?,
-        process: process::compile(process, extras, host, "process")?,
+        hooks: hooks::Hooks::default(),
+        process,
         cgroup,
     })
 }
@@ -122,21 +127,46 @@ fn namespaces(linux: &Linux) -> Result<Namespaces, PlanError> {
             LinuxNamespaceType::Ipc => Namespace::Ipc,
             LinuxNamespaceType::Uts => Namespace::Uts,
             LinuxNamespaceType::Cgroup => Namespace::Cgroup,
-            other @ (LinuxNamespaceType::User | LinuxNamespaceType::Time) => {
-                return Err(refuse::unsupported(field, format!("a {other} namespace")));
-            }
+            LinuxNamespaceType::User => Namespace::User,
+            LinuxNamespaceType::Time => Namespace::Time,
         };
         if all.has(kind) {
             return Err(invalid(field, "the kind is listed twice"));
         }
         match namespace.path() {
             None => all.create.push(kind),
+            Some(path) if path.as_os_str().is_empty() => all.create.push(kind),
+            Some(_) if kind == Namespace::User => {
+                let path = format!("{field}.path");
+                return Err(refuse::unsupported(path, "to join a user namespace"));
+            }
             Some(path) => all.join.push(JoinByPath { kind, path: path.clone() }),
         }
     }
     if !all.create.contains(&Namespace::Mount) {
         return Err(invalid("linux.namespaces", "a container needs a mount namespace of its own"));
     }
+    all.user = identity::user_namespace(linux, &all)?;
+    all.time_offsets = time_offsets(linux, &all)?;
+    Ok(all)
+}
+
+fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<TimeOffset>, PlanError> {
+    let listed = linux.time_offsets().iter().flatten();
+    let mut all = listed
+        .map(|(clock, offset)| match clock.as_str() {
+            "monotonic" | "boottime" => Ok(TimeOffset {
+                clock: clock.clone(),
+                seconds: offset.secs().unwrap_or(0),
+                nanoseconds: offset.nanosecs().unwrap_or(0),
+            }),
+            _ => Err(invalid(format!("linux.timeOffsets.{clock}"), "there is no such clock")),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if !all.is_empty() && !namespaces.create.contains(&Namespace::Time) {
+        return Err(invalid("linux.timeOffsets", "the container has no time namespace of its own"));
+    }
+    all.sort_by(|one, other| one.clock.cmp(&other.clock));
     Ok(all)
 }
 

@@ -39,6 +39,7 @@ struct Options {
     propagation: Option<Propagation>,
     bind: Option<bool>,
     parameters: Vec<(String, Option<String>)>,
+    copy_up: bool,
 }
 
 /// The mounts of a spec in its order; control groups and what lies below them come last, because
@@ -111,6 +112,9 @@ fn one(
         }
         None => filesystem(fstype, source, &mut options),
     };
+    if options.copy_up && fstype != "tmpfs" {
+        return Err(invalid(format!("{field}.options"), "\"tmpcopyup\" is for a tmpfs"));
+    }
     check_target(&target, &what, field)?;
     Ok(Mount { target, what, attributes: options.attributes, propagation: options.propagation })
 }
@@ -123,6 +127,7 @@ fn filesystem(fstype: &str, source: Option<&PathBuf>, options: &mut Options) -> 
         fstype: fstype.to_owned(),
         source: source.map(|source| source.to_string_lossy().into_owned()),
         parameters: std::mem::take(&mut options.parameters),
+        copy_up: options.copy_up,
     }
 }
 
@@ -203,7 +208,8 @@ impl Options {
             "diratime" => self.clear(NoDirAtime),
             "nosymfollow" => self.set(NoSymFollow),
             "symfollow" => self.clear(NoSymFollow),
-            "remount" | "idmap" | "ridmap" | "tmpcopyup" => {
+            "tmpcopyup" => self.copy_up = true,
+            "remount" | "idmap" | "ridmap" => {
                 return Err(unsupported(format!("{field}.options"), format!("{option:?}")));
             }
             other => self.parameters.push(match other.split_once('=') {

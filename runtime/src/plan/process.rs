@@ -7,7 +7,7 @@ use oci_spec::runtime::{Linux, LinuxCapabilities, PosixRlimit, PosixRlimitType};
 use super::compile::{inner_path, invalid, missing};
 use super::{
     Attribute, Attributes, Capabilities, Extras, Host, Mount, MountKind, PlanError, Process,
-    Rlimit, User, refuse,
+    Rlimit, User, refuse, scheduling,
 };
 use crate::caps::CapabilitySet;
 use crate::seccomp::{self, Program};
@@ -52,6 +52,9 @@ pub(super) fn compile(
         umask: process.user().umask(),
         terminal: process.terminal().unwrap_or(false),
         console_size,
+        scheduler: scheduling::scheduler(process.scheduler().as_ref(), at)?,
+        io_priority: scheduling::io_priority(process.io_priority().as_ref(), at)?,
+        personality: None,
     })
 }
 

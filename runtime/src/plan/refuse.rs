@@ -8,11 +8,6 @@ pub(super) fn unsupported(path: impl Into<String>, what: impl Into<String>) -> P
     PlanError::Unsupported { path: path.into(), what: what.into() }
 }
 
-/// A list that is there and not empty.
-fn asks<T>(list: &Option<Vec<T>>) -> bool {
-    list.as_ref().is_some_and(|list| !list.is_empty())
-}
-
 /// A text that is there and not empty.
 fn says(text: &Option<String>) -> bool {
     text.as_ref().is_some_and(|text| !text.is_empty())
@@ -20,20 +15,6 @@ fn says(text: &Option<String>) -> bool {
 
 /// Fields of the spec's top level.
 pub(super) fn spec(spec: &Spec) -> Result<(), PlanError> {
-    if let Some(hooks) = spec.hooks() {
-        let prestart = hooks.prestart();
-        let all = [
-            ("prestart", prestart),
-            ("createRuntime", hooks.create_runtime()),
-            ("createContainer", hooks.create_container()),
-            ("startContainer", hooks.start_container()),
-            ("poststart", hooks.poststart()),
-            ("poststop", hooks.poststop()),
-        ];
-        if let Some((name, _)) = all.into_iter().find(|(_, hooks)| asks(hooks)) {
-            return Err(unsupported(format!("hooks.{name}"), "hooks"));
-        }
-    }
     let others = [
         ("solaris", spec.solaris().is_some()),
         ("windows", spec.windows().is_some()),
@@ -45,23 +26,13 @@ pub(super) fn spec(spec: &Spec) -> Result<(), PlanError> {
 
 /// Fields of `linux`. Resources are judged by the control group plan.
 pub(super) fn linux(linux: &Linux) -> Result<(), PlanError> {
-    let no_offsets = linux.time_offsets().as_ref().is_none_or(|offsets| offsets.is_empty());
     let no_devices = linux.net_devices().as_ref().is_none_or(|devices| devices.is_empty());
     first(
         &[
-            ("linux.uidMappings", asks(linux.uid_mappings())),
-            ("linux.gidMappings", asks(linux.gid_mappings())),
-        ],
-        "a user namespace",
-    )?;
-    first(
-        &[
-            ("linux.timeOffsets", !no_offsets),
             ("linux.netDevices", !no_devices),
             ("linux.mountLabel", says(linux.mount_label())),
             ("linux.intelRdt", linux.intel_rdt().is_some()),
             ("linux.memoryPolicy", linux.memory_policy().is_some()),
-            ("linux.personality", linux.personality().is_some()),
         ],
         "this setting",
     )
@@ -72,8 +43,6 @@ pub(super) fn process(process: &Process, at: &str) -> Result<(), PlanError> {
     let all = [
         ("apparmorProfile", says(process.apparmor_profile())),
         ("selinuxLabel", says(process.selinux_label())),
-        ("ioPriority", process.io_priority().is_some()),
-        ("scheduler", process.scheduler().is_some()),
         ("execCPUAffinity", process.exec_cpu_affinity().is_some()),
         ("commandLine", says(process.command_line())),
     ];

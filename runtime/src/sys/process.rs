@@ -1,8 +1,11 @@
 //! Calls that change the calling process: namespaces, signals, limits, descriptors, keyring.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
+
 use rustix::io::Result;
 
 use super::last_errno;
+use crate::plan::Scheduler;
 
 /// Highest signal number; signal(7).
 const SIGNALS: i32 = 64;
@@ -84,20 +87,82 @@ pub(crate) fn set_dumpable(dumpable: bool) -> Result<()> {
     check(i64::from(result))
 }
 
-/// Sets a resource limit of this process by the resource's number; setrlimit(2).
-pub(crate) fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+/// Sets a resource limit of a process (0: this one) by the resource's number; prlimit(2).
+pub(crate) fn set_rlimit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: `limit` is a live `struct rlimit64`; no old limit is asked for.
     let result = unsafe {
         libc::syscall(
             libc::SYS_prlimit64,
-            0,
+            pid,
             resource,
             std::ptr::from_ref(&limit),
             std::ptr::null::<libc::rlimit64>(),
         )
     };
     check(result)
+}
+
+/// Sets the scheduling of this thread; sched_setattr(2).
+pub(crate) fn set_scheduler(wanted: &Scheduler) -> Result<()> {
+    /// `struct sched_attr` of the first version.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    let Scheduler { policy, flags, nice, priority, runtime, deadline, period } = *wanted;
+    let size = size_of::<Attributes>() as u32;
+    let attributes = Attributes { size, policy, flags, nice, priority, runtime, deadline, period };
+    // SAFETY: `attributes` is a live `struct sched_attr` that names its own size.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(&attributes), 0) };
+    check(result)
+}
+
+/// Sets the I/O priority of this thread; ioprio_set(2).
+pub(crate) fn set_io_priority(value: u32) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) })
+}
+
+/// Sets the execution domain of this process; personality(2).
+pub(crate) fn set_personality(domain: u32) -> Result<()> {
+    // SAFETY: takes a number only.
+    let old = unsafe { libc::personality(libc::c_ulong::from(domain)) };
+    if old >= 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Sends a signal, real-time ones too, by its number; pidfd_send_signal(2).
+pub(crate) fn send_signal(process: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: no siginfo is given; the rest are numbers.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(result)
+}
+
+/// Lets `count` descriptors from `first` on pass an exec.
+pub(crate) fn keep_on_exec(first: u32, count: u32) -> Result<()> {
+    for number in first..first.saturating_add(count) {
+        // SAFETY: takes numbers only; who owns the descriptor keeps it.
+        let result = unsafe { libc::fcntl(number.cast_signed(), libc::F_SETFD, 0) };
+        check(i64::from(result))?;
+    }
+    Ok(())
 }
 
 /// Ends the process at once: no destructors, no exit handlers, nothing of the parent's is flushed.

@@ -1,0 +1,142 @@
+//! `events`: what a container uses, and that it ran out of memory, as lines of JSON in runc's form.
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::arguments::{Flag, Parsed};
+use super::directory::Directory;
+use super::error::CommandError;
+use super::{Globals, Verb};
+use crate::cgroup::{self, Stats};
+use crate::hooks::Status;
+
+/// Seconds between two lines.
+const INTERVAL: u64 = 5;
+
+/// How often an end or a lack of memory is looked for in between.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(super) const VERB: Verb = Verb {
+    name: "events",
+    operands: "<container-id>",
+    about: "show what a container uses, again and again",
+    flags: &[
+        Flag::with("interval", "DURATION", "time between two lines: 5s, 500ms, 1m [5s]"),
+        Flag::plain("stats", "once"),
+    ],
+    count: (1, 1),
+    ends_at_operand: false,
+    failure: 1,
+    run,
+};
+
+fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
+    let id = parsed.id();
+    let interval = match parsed.value("interval") {
+        Some(text) => duration(text)
+            .ok_or_else(|| CommandError::Usage(format!("invalid duration {text:?}")))?,
+        None => Duration::from_secs(INTERVAL),
+    };
+    let directory = Directory::open(&globals.root, id)?;
+    let record = directory.read(id)?;
+    let layout = cgroup::layout();
+    if record.status(&directory, &layout) == Status::Stopped {
+        return Err(CommandError::State(format!("container with id {id} is not running")));
+    }
+    let group = record.cgroup(&layout);
+    println!("{}", line(id, &group.stats()?));
+    if parsed.has("stats") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (mut kills, mut since) = (group.oom_kills(), Duration::ZERO);
+    while record.status(&directory, &layout) != Status::Stopped {
+        let pause = LOOK.min(interval);
+        thread::sleep(pause);
+        since += pause;
+        let now = group.oom_kills();
+        if now > kills {
+            kills = now;
+            println!("{}", json!({"type": "oom", "id": id}));
+        }
+        if since >= interval {
+            since = Duration::ZERO;
+            println!("{}", line(id, &group.stats()?));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `5s`, `500ms`, `1m`; a bare number is seconds. Not zero.
+fn duration(text: &str) -> Option<Duration> {
+    let at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..at].parse().ok().filter(|number| *number > 0)?;
+    match &text[at..] {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+        _ => None,
+    }
+}
+
+fn line(id: &str, stats: &Stats) -> Value {
+    let Stats { cpu, memory, pids, io } = stats;
+    let throttling = &cpu.throttling;
+    let bytes: Vec<Value> = io
+        .iter()
+        .flat_map(|device| {
+            let one = |op: &str, value: u64| {
+                json!({"major": device.major, "minor": device.minor, "op": op, "value": value})
+            };
+            [one("Read", device.read_bytes), one("Write", device.write_bytes)]
+        })
+        .collect();
+    json!({
+        "type": "stats",
+        "id": id,
+        "data": {
+            "cpu": {
+                "usage": {
+                    "total": cpu.total,
+                    "percpu": cpu.per_cpu,
+                    "kernel": cpu.system,
+                    "user": cpu.user,
+                },
+                "throttling": {
+                    "periods": throttling.periods,
+                    "throttledPeriods": throttling.throttled_periods,
+                    "throttledTime": throttling.throttled_time,
+                },
+            },
+            "memory": {
+                "usage": {
+                    "limit": memory.limit.unwrap_or(u64::MAX),
+                    "usage": memory.usage,
+                    "max": memory.max_usage.unwrap_or(0),
+                    "failcnt": memory.failures,
+                },
+                "raw": memory.detail,
+            },
+            "pids": {"current": pids.current, "limit": pids.limit.unwrap_or(0)},
+            "blkio": {"ioServiceBytesRecursive": bytes},
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("2"), Some(Duration::from_secs(2)));
+        assert_eq!(duration("1m"), Some(Duration::from_secs(60)));
+        for bad in ["", "0s", "s", "1x", "-1s"] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+}

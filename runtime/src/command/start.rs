@@ -1,0 +1,55 @@
+//! `start`: lets the program of a created container run.
+
+use std::process::ExitCode;
+
+use super::arguments::Parsed;
+use super::directory::Directory;
+use super::error::CommandError;
+use super::record::Record;
+use super::{Globals, Verb, make};
+use crate::cgroup;
+use crate::hooks::{self, Status};
+use crate::sys;
+
+pub(super) const VERB: Verb = Verb {
+    name: "start",
+    operands: "<container-id>",
+    about: "run the program of a created container",
+    flags: &[],
+    count: (1, 1),
+    ends_at_operand: false,
+    failure: 1,
+    run,
+};
+
+fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
+    let id = parsed.id();
+    let directory = Directory::lock(&globals.root, id)?;
+    let record = directory.read(id)?;
+    let layout = cgroup::layout();
+    let refuse = |why: &str| Err(CommandError::State(why.to_owned()));
+    match record.status(&directory, &layout) {
+        Status::Created => {}
+        Status::Stopped => return refuse("cannot start a container that has stopped"),
+        Status::Running => return refuse("cannot start an already running container"),
+        other => return refuse(&format!("cannot start a container in the {} state", other.name())),
+    }
+    let connection =
+        directory.connect().map_err(CommandError::io(format!("connect to the init of {id}")))?;
+    make::release(&connection)?;
+    directory.remove_gate();
+    after(&record)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The hooks once the program runs. One that fails ends the container.
+pub(super) fn after(record: &Record) -> Result<(), CommandError> {
+    let state = record.state(Status::Running);
+    hooks::run("poststart", &record.hooks.poststart, &state).map_err(|error| {
+        if let Ok(pidfd) = record.pidfd() {
+            // Gone already is as good.
+            let _ = sys::process::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
+        }
+        CommandError::Start(error)
+    })
+}

@@ -1,0 +1,196 @@
+//! A plan as plain text: its steps in the order in which they are carried out, a line each.
+
+use std::fmt::Write as _;
+
+use super::{
+    Attributes, DeviceKind, Hook, IdMapping, Mount, MountKind, Namespaces, Plan, Process, User,
+};
+
+impl Plan {
+    /// The steps of the start, for people.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        let mut section = |name: &str, lines: Vec<String>| {
+            if !lines.is_empty() {
+                let _ = writeln!(text, "{name}");
+                lines.iter().for_each(|line| text.extend(["  ", line, "\n"]));
+            }
+        };
+        section("namespaces", namespaces(&self.namespaces));
+        section("control groups", self.control_groups());
+        section("names", self.names());
+        section("root", self.root_lines());
+        section("mounts", self.mounts.iter().map(mount).collect());
+        section("devices", self.device_lines());
+        let sysctl = |one: &super::Sysctl| format!("{} = {}", one.path.display(), one.value);
+        section("kernel parameters", self.sysctls.iter().map(sysctl).collect());
+        let paths = |paths: &[std::path::PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| path.display().to_string()).collect()
+        };
+        section("masked", paths(&self.masked_paths));
+        section("read-only", paths(&self.readonly_paths));
+        section("hooks before the root is entered", self.early_hooks());
+        section("process", process(&self.process));
+        let filter = |program: &crate::seccomp::Program| {
+            format!("{} instructions, flags {:#x}", program.instructions.len(), program.flags)
+        };
+        section("seccomp filter", self.seccomp.iter().map(filter).collect());
+        section("hooks in the container", hooks("startContainer", &self.hooks.start_container));
+        section("exec", vec![format!("{:?}", self.process.args)]);
+        section("hooks afterwards", self.late_hooks());
+        text
+    }
+
+    fn control_groups(&self) -> Vec<String> {
+        let mut lines = vec![format!("group {}", self.cgroup.path)];
+        let limit = |one: &crate::cgroup::Write| format!("{} = {}", one.file, one.value);
+        lines.extend(self.cgroup.limits.iter().map(limit));
+        if !self.cgroup.devices.is_empty() {
+            lines.push(format!("{} device rules", self.cgroup.devices.len()));
+        }
+        lines
+    }
+
+    fn names(&self) -> Vec<String> {
+        let line = |(what, name): (&str, &Option<String>)| {
+            name.as_ref().map(|name| format!("{what} {name}"))
+        };
+        [("host", &self.hostname), ("domain", &self.domainname)]
+            .into_iter()
+            .filter_map(line)
+            .collect()
+    }
+
+    fn root_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(self.root.path.as_ref().map(|path| path.display().to_string()));
+        if self.root.readonly {
+            lines.push("read-only".to_owned());
+        }
+        if let Some(propagation) = self.root.propagation {
+            let deep = if propagation.recursive { ", recursively" } else { "" };
+            lines.push(format!("{:?}{deep}", propagation.kind).to_lowercase());
+        }
+        lines
+    }
+
+    fn device_lines(&self) -> Vec<String> {
+        let line = |device: &super::Device| {
+            let kind = match device.kind {
+                DeviceKind::Character => 'c',
+                DeviceKind::Block => 'b',
+                DeviceKind::Fifo => 'p',
+            };
+            let super::Device { path, major, minor, mode, uid, gid, .. } = device;
+            format!("{} {kind} {major}:{minor} mode {mode:o} owner {uid}:{gid}", path.display())
+        };
+        self.devices.iter().map(line).collect()
+    }
+
+    fn early_hooks(&self) -> Vec<String> {
+        let mut lines = hooks("prestart", &self.hooks.prestart);
+        lines.extend(hooks("createRuntime", &self.hooks.create_runtime));
+        lines.extend(hooks("createContainer", &self.hooks.create_container));
+        lines
+    }
+
+    fn late_hooks(&self) -> Vec<String> {
+        let mut lines = hooks("poststart", &self.hooks.poststart);
+        lines.extend(hooks("poststop", &self.hooks.poststop));
+        lines
+    }
+}
+
+fn hooks(name: &str, hooks: &[Hook]) -> Vec<String> {
+    hooks.iter().map(|hook| format!("{name} {}", hook.path.display())).collect()
+}
+
+fn namespaces(all: &Namespaces) -> Vec<String> {
+    let list = |what: &str, kinds: &[super::Namespace]| {
+        let names: Vec<String> =
+            kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
+        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+    };
+    let mut lines = Vec::new();
+    lines.extend(list("new", &all.create));
+    lines.extend(list("of the container's first process", &all.of_target));
+    lines.extend(all.join.iter().map(|join| {
+        format!("{} of {}", format!("{:?}", join.kind).to_lowercase(), join.path.display())
+    }));
+    if let Some(user) = &all.user {
+        let maps = |what: &str, maps: &[IdMapping]| -> Vec<String> {
+            let line = |map: &IdMapping| {
+                format!("{what} {} is {} of the host, {} ids", map.container, map.host, map.size)
+            };
+            maps.iter().map(line).collect()
+        };
+        lines.extend(maps("user", &user.uids));
+        lines.extend(maps("group", &user.gids));
+    }
+    lines.extend(all.time_offsets.iter().map(|offset| {
+        format!("clock {} {:+}.{:09} s", offset.clock, offset.seconds, offset.nanoseconds)
+    }));
+    lines
+}
+
+fn mount(mount: &Mount) -> String {
+    let what = match &mount.what {
+        MountKind::Filesystem { fstype, parameters, copy_up, .. } => {
+            let option = |(key, value): &(String, Option<String>)| match value {
+                Some(value) => format!("{key}={value}"),
+                None => key.clone(),
+            };
+            let options: Vec<String> = parameters.iter().map(option).collect();
+            let copied = if *copy_up { " with what is there" } else { "" };
+            let space = if options.is_empty() { "" } else { " " };
+            format!("{fstype}{copied}{space}{}", options.join(","))
+        }
+        MountKind::Bind { source, recursive } => {
+            let deep = if *recursive { " and below" } else { "" };
+            format!("bind of {}{deep}", source.display())
+        }
+        MountKind::Cgroup { groups } => format!("own control groups, {} hierarchies", groups.len()),
+    };
+    format!("{} {what}{}", mount.target.display(), attributes(&mount.attributes))
+}
+
+fn attributes(attributes: &Attributes) -> String {
+    let list = |what: &str, listed: &[super::Attribute]| {
+        let names: Vec<String> =
+            listed.iter().map(|attribute| format!("{attribute:?}").to_lowercase()).collect();
+        if names.is_empty() { String::new() } else { format!("; {what}{}", names.join(",")) }
+    };
+    let Attributes { set, clear, set_recursive, clear_recursive } = attributes;
+    [
+        list("", set),
+        list("not ", clear),
+        list("deep ", set_recursive),
+        list("not deep ", clear_recursive),
+    ]
+    .concat()
+}
+
+fn process(process: &Process) -> Vec<String> {
+    let mut lines = vec![format!("in {}", process.cwd.display())];
+    lines.push(match &process.user {
+        User::Id { uid, gid, groups } => {
+            format!("user {uid}, group {gid}, further groups {groups:?}")
+        }
+        User::Name { user, .. } => format!("user {user:?}, looked up in the container"),
+    });
+    lines.push(format!("{} variables", process.env.len()));
+    let names: Vec<String> = process.capabilities.bounding.names().collect();
+    lines.push(format!("capabilities {}", names.join(" ")));
+    if process.no_new_privileges {
+        lines.push("no new privileges".to_owned());
+    }
+    let limit = |one: &super::Rlimit| {
+        format!("limit of resource {} is {}, at most {}", one.resource, one.soft, one.hard)
+    };
+    lines.extend(process.rlimits.iter().map(limit));
+    lines.extend(process.oom_score_adj.map(|score| format!("oom score {score:+}")));
+    if process.terminal {
+        lines.push("a terminal of its own".to_owned());
+    }
+    lines
+}

@@ -1,0 +1,55 @@
+//! What the kernel tells of a process; proc_pid_stat(5).
+
+use std::fs;
+use std::io::Read;
+
+/// Longer than the line: some fifty numbers and a name of at most 64 bytes.
+const STAT_MAX: usize = 2048;
+
+/// State and start time of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// `R`, `S`, `Z`, …
+    pub(crate) state: char,
+    /// Clock ticks since boot: with the pid, it names a process for good.
+    pub(crate) start_ticks: u64,
+}
+
+/// Start time of a process in clock ticks since boot. 0 when it can not be read.
+pub(crate) fn start_ticks(pid: i32) -> u64 {
+    stat(pid).map_or(0, |stat| stat.start_ticks)
+}
+
+/// Whether the process that had this pid then is there and has not ended.
+pub(crate) fn is_alive(pid: i32, start_ticks: u64) -> bool {
+    stat(pid)
+        .is_some_and(|stat| stat.start_ticks == start_ticks && !matches!(stat.state, 'Z' | 'X'))
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let mut line = [0; STAT_MAX];
+    let count = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+    parse(&String::from_utf8_lossy(&line[..count]))
+}
+
+/// The name in field 2 may hold spaces and parentheses: count from the last one.
+fn parse(line: &str) -> Option<Stat> {
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some(Stat { state, start_ticks: fields.nth(18)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let line = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 424242 99 100";
+        assert_eq!(parse(line), Some(Stat { state: 'S', start_ticks: 424_242 }));
+        assert_eq!(parse("7 (a"), None);
+        let own = std::process::id().cast_signed();
+        assert!(start_ticks(1) < start_ticks(own));
+        assert!(is_alive(own, start_ticks(own)) && !is_alive(own, 1));
+    }
+}

@@ -1,0 +1,220 @@
+//! Everything up to `clone3`, and what has to follow it closely: the root's mount, control groups,
+//! the maps of a user namespace. Monitors and the command line start processes by it.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use crate::cgroup::{Cgroup, CgroupError, CgroupPlan, Layout};
+use crate::error::{Attempt, StepError, StepErrorKind};
+use crate::init::{self, InitContext, Stdio};
+use crate::launch::Kind;
+use crate::launch::handshake::{self, HandshakeError, ToInit};
+use crate::plan::{Namespace, Plan, UserNamespace};
+use crate::rootfs::{self, Rootfs};
+use crate::sys::{self, clone::Side};
+
+/// What is started, and what it gets.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) plan: Plan,
+    pub(crate) kind: Kind,
+    /// What the root is made of; the plan's own path if there is none. Not for an exec.
+    pub(crate) rootfs: Option<Rootfs>,
+    /// A network namespace to join.
+    pub(crate) netns: Option<OwnedFd>,
+    /// Pidfd of the container's init, for an exec.
+    pub(crate) target: Option<OwnedFd>,
+    pub(crate) stdio: Stdio,
+    /// A listening socket on which init awaits the word to run its program.
+    pub(crate) gate: Option<OwnedFd>,
+    /// How many descriptors from 3 on the program gets.
+    pub(crate) preserved: u32,
+    /// The program keeps the caller's session keyring.
+    pub(crate) keeps_keyring: bool,
+}
+
+/// A process that has been cloned and is in its control groups: on its way to its program.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// On the host.
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    /// This side's end of the handshake socket.
+    pub(crate) sync: OwnedFd,
+    pub(crate) cgroup: OwnCgroup,
+    /// To be kept until everybody is told of the end: the unmount may have to sync the upper
+    /// directory.
+    pub(crate) rootfs: Option<OwnedFd>,
+}
+
+/// The control group of the process, and what is to become of it.
+#[derive(Debug)]
+pub(crate) struct OwnCgroup {
+    pub(crate) cgroup: Cgroup,
+    /// Made here, to be removed here; not so for an exec.
+    pub(crate) own: bool,
+    /// Processes may outlive the first one: it is not the init of a pid namespace of its own.
+    pub(crate) stragglers: bool,
+}
+
+impl OwnCgroup {
+    /// Ends what is left and removes the groups. What the kernel refuses to remove stays: the next
+    /// start of the container takes it over, and the daemon sweeps its parent.
+    pub(crate) fn remove(&self) {
+        if self.own {
+            if self.stragglers {
+                let _ = self.cgroup.kill();
+            }
+            let _ = self.cgroup.remove();
+        }
+    }
+}
+
+/// Starts the process. On version 1, the groups are made after the clone, while init is busy with
+/// its mounts; on version 2 init is cloned into its group.
+pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepError> {
+    let Request { plan, kind, rootfs: root, netns, target, stdio, gate, preserved, keeps_keyring } =
+        request;
+    // A bundle names its root in the spec; an exec has none of its own.
+    let root = root.or_else(|| match kind {
+        Kind::Container => plan.root.path.clone().map(Rootfs::Directory),
+        Kind::Exec => None,
+    });
+    let rootfs = root.as_ref().map(rootfs::mount_detached).transpose()?;
+    let (sync, inits) = handshake::pair().map_err(|error| broken(&error))?;
+    let namespaces = init::clone_flags(&plan, netns.is_some());
+    let stragglers = kind == Kind::Container && !plan.namespaces.create.contains(&Namespace::Pid);
+
+    let mut made = match layout {
+        Layout::V1 { .. } => None,
+        Layout::V2 { .. } => Some(groups(&plan.cgroup, kind, layout, stragglers)?),
+    };
+    let cloned = clone(&plan, namespaces, target.as_ref(), made.as_ref());
+    let (pid, pidfd) = match cloned {
+        Ok(Side::Child) => {
+            drop(sync);
+            init::run(InitContext {
+                plan,
+                sync: inits,
+                rootfs,
+                netns,
+                target,
+                stdio,
+                gate,
+                preserved,
+                keeps_keyring,
+            })
+        }
+        Ok(Side::Parent { pid, pidfd }) => (pid, pidfd),
+        Err(error) => {
+            if let Some(cgroup) = made {
+                cgroup.remove();
+            }
+            return Err(error);
+        }
+    };
+    drop((inits, stdio, netns, target, gate));
+    let attached = map_ids(&plan, pid, &sync).and_then(|()| match made.take() {
+        Some(cgroup) => Ok(cgroup),
+        None => attach(&plan.cgroup, kind, layout, stragglers, pid),
+    });
+    drop(plan);
+    let cgroup = attached.inspect_err(|_| kill(&pidfd))?;
+    handshake::send(&sync, &ToInit::CgroupAttached, None).map_err(|error| {
+        kill(&pidfd);
+        cgroup.remove();
+        broken(&error)
+    })?;
+    Ok(Started { pid, pidfd, sync, cgroup, rootfs })
+}
+
+/// Ends a process and reaps it.
+pub(crate) fn kill(pidfd: &OwnedFd) {
+    // Gone already is as good.
+    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+}
+
+/// A handshake that could not be held.
+pub(crate) fn broken(error: &HandshakeError) -> StepError {
+    StepError::refused("handshake with init", error.to_string(), StepErrorKind::Other)
+}
+
+fn clone(
+    plan: &Plan,
+    namespaces: u64,
+    target: Option<&OwnedFd>,
+    cgroup: Option<&OwnCgroup>,
+) -> Result<Side, StepError> {
+    init::join_before_clone(plan, target.map(AsFd::as_fd))?;
+    let group = match cgroup {
+        Some(cgroup) => cgroup.cgroup.into_cgroup().map_err(|error| control_groups(&error))?,
+        None => None,
+    };
+    sys::clone::clone(namespaces, group.as_ref().map(AsFd::as_fd))
+        .attempt("process", || format!("clone3({namespaces:#x})"))
+}
+
+/// Writes the maps of a new user namespace, and what init may not set from inside of one.
+fn map_ids(plan: &Plan, pid: i32, sync: &OwnedFd) -> Result<(), StepError> {
+    const STEP: &str = "user namespace";
+    let Some(UserNamespace { uids, gids }) = &plan.namespaces.user else {
+        return Ok(());
+    };
+    let write = |file: &str, text: String| {
+        let path = format!("/proc/{pid}/{file}");
+        fs::write(&path, &text).attempt(STEP, || format!("write({path:?}, {text:?})"))
+    };
+    write("gid_map", UserNamespace::map_text(gids))?;
+    write("uid_map", UserNamespace::map_text(uids))?;
+    for limit in &plan.process.rlimits {
+        sys::process::set_rlimit(pid, limit.resource, limit.soft, limit.hard)
+            .attempt("resource limit", || format!("prlimit({pid}, {limit:?})"))?;
+    }
+    if let Some(score) = plan.process.oom_score_adj {
+        write("oom_score_adj", score.to_string())?;
+    }
+    handshake::send(sync, &ToInit::Mapped, None).map_err(|error| broken(&error))
+}
+
+/// Makes the groups of a container, or names those that an exec joins.
+fn groups(
+    plan: &CgroupPlan,
+    kind: Kind,
+    layout: &Layout,
+    stragglers: bool,
+) -> Result<OwnCgroup, StepError> {
+    let cgroup = match kind {
+        Kind::Container => Cgroup::create(plan, layout).map_err(|error| control_groups(&error))?,
+        Kind::Exec => Cgroup::open(&plan.path, layout),
+    };
+    Ok(OwnCgroup { cgroup, own: kind == Kind::Container, stragglers })
+}
+
+fn attach(
+    plan: &CgroupPlan,
+    kind: Kind,
+    layout: &Layout,
+    stragglers: bool,
+    pid: i32,
+) -> Result<OwnCgroup, StepError> {
+    let cgroup = groups(plan, kind, layout, stragglers)?;
+    match cgroup.cgroup.attach(pid) {
+        Ok(()) => Ok(cgroup),
+        Err(error) => {
+            cgroup.remove();
+            Err(control_groups(&error))
+        }
+    }
+}
+
+fn control_groups(error: &CgroupError) -> StepError {
+    StepError {
+        step: "control groups".to_owned(),
+        call: error.to_string(),
+        errno: None,
+        kind: StepErrorKind::Other,
+    }
+}
