@@ -5,7 +5,7 @@
 //! - [`rootfs`]: a container's root as a detached mount.
 //! - [`init`]: the code between `clone3` and `execve`, inside the container's namespaces.
 //! - [`seccomp`], [`caps`]: Docker's defaults and the filter compiler.
-//! - `process`: what the kernel tells of a process.
+//! - [`process`]: what the kernel tells of a process, and signals to it.
 //! - `start`: everything up to `clone3`, for monitors and for the command line.
 //! - [`hooks`]: the OCI hooks.
 //! - [`command`]: the command line of an OCI runtime; no monitor, the caller supervises.
@@ -27,7 +27,7 @@ pub mod launch;
 pub mod monitor;
 pub mod network;
 pub mod plan;
-mod process;
+pub mod process;
 pub mod rootfs;
 pub mod seccomp;
 mod start;

@@ -1,7 +1,13 @@
-//! What the kernel tells of a process; proc_pid_stat(5).
+//! Processes by pid and start time: what the kernel tells of them (proc_pid_stat(5)), and signals to them
+//! that cannot reach another process with the same pid.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::sys;
 
 /// Longer than the line: some fifty numbers and a name of at most 64 bytes.
 const STAT_MAX: usize = 2048;
@@ -24,6 +30,21 @@ pub(crate) fn start_ticks(pid: i32) -> u64 {
 pub(crate) fn is_alive(pid: i32, start_ticks: u64) -> bool {
     stat(pid)
         .is_some_and(|stat| stat.start_ticks == start_ticks && !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// A descriptor of the process that had this pid then; `None` if it is gone, even if another has its pid.
+pub fn open(pid: i32, start_ticks: u64) -> Option<OwnedFd> {
+    let descriptor = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    // Read after the descriptor is open: if the process is the right one now, the descriptor is its.
+    (stat(pid)?.start_ticks == start_ticks).then_some(descriptor)
+}
+
+/// Sends a signal by its number, real-time ones too; pidfd_send_signal(2).
+///
+/// # Errors
+/// `ESRCH` when the process has ended, `EINVAL` for a number that is no signal.
+pub fn send_signal(process: impl AsFd, signal: i32) -> io::Result<()> {
+    Ok(sys::process::send_signal(process.as_fd(), signal)?)
 }
 
 fn stat(pid: i32) -> Option<Stat> {
@@ -51,5 +72,6 @@ mod tests {
         let own = std::process::id().cast_signed();
         assert!(start_ticks(1) < start_ticks(own));
         assert!(is_alive(own, start_ticks(own)) && !is_alive(own, 1));
+        assert!(open(own, start_ticks(own)).is_some() && open(own, 1).is_none());
     }
 }

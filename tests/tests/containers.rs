@@ -107,13 +107,14 @@ fn starts_again_with_what_it_wrote() {
 #[test]
 fn is_killed_by_any_name_of_a_signal() {
     let daemon = Daemon::start();
-    let script = "trap 'exit 21' USR1; echo ready; while :; do sleep 0.05; done";
+    let script = "trap 'exit 21' USR1 37; echo ready; while :; do sleep 0.05; done";
     for (signal, code) in [
         ("", 137),
         ("?signal=9", 137),
         ("?signal=SIGKILL", 137),
         ("?signal=usr1", 21),
         ("?signal=10", 21),
+        ("?signal=SIGRTMIN%2B3", 21),
     ] {
         let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", script] }));
         eventually("the trap is set", Duration::from_secs(20), || {

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use runtime::process;
 
 use super::state::Running;
 
@@ -43,24 +43,12 @@ pub(crate) fn parse(text: &str) -> Option<i32> {
 
 /// A descriptor of the process; `None` if it has ended, even if its pid lives on in another process.
 pub(super) fn open(running: &Running) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(running.pid)?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    // Read after the descriptor is open: if the process is the right one now, the descriptor is its.
-    (start_ticks(running.pid)? == running.start_ticks).then_some(pidfd)
+    process::open(running.pid, running.start_ticks)
 }
 
 /// Sends a signal; says whether the process was there.
 pub(super) fn send(running: &Running, signal: i32) -> bool {
-    match (open(running), Signal::from_named_raw(signal)) {
-        (Some(pidfd), Some(signal)) => pidfd_send_signal(pidfd, signal).is_ok(),
-        _ => false,
-    }
-}
-
-/// Field 22 of proc_pid_stat(5). The second field may hold blanks and brackets, so counting begins behind its end.
-fn start_ticks(pid: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    open(running).is_some_and(|pidfd| process::send_signal(pidfd, signal).is_ok())
 }
 
 #[cfg(test)]
@@ -78,14 +66,5 @@ mod tests {
         for wrong in ["", "0", "65", "-1", "NOPE", "SIG", "RTMIN+99"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn only_the_very_process_is_meant() {
-        let pid = i32::try_from(std::process::id()).unwrap();
-        let start_ticks = start_ticks(pid).unwrap();
-        let running = Running { pid, start_ticks, started_at: String::new() };
-        assert!(open(&running).is_some());
-        assert!(open(&Running { start_ticks: start_ticks + 1, ..running }).is_none());
     }
 }
