@@ -3,6 +3,9 @@
 
 mod apply;
 mod archive;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod implied;
 mod limits;
 mod metadata;

@@ -12,6 +12,9 @@
 mod config;
 mod decompress;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod layer;
 mod manifest;

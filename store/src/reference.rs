@@ -144,7 +144,8 @@ impl Reference {
     #[must_use]
     pub fn familiar_name(&self) -> String {
         // Some paths of docker.io begin with what would be read as another domain.
-        if self.domain != DEFAULT_DOMAIN || split_domain(&self.path).0 != DEFAULT_DOMAIN {
+        let (domain, path) = split_domain(&self.path);
+        if self.domain != DEFAULT_DOMAIN || domain != DEFAULT_DOMAIN || path != self.path {
             return self.name();
         }
         match self.path.strip_prefix(OFFICIAL_PREFIX) {

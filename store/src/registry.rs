@@ -16,6 +16,9 @@ mod certs;
 mod challenge;
 mod endpoint;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod login;
 pub(crate) mod manifest;
 mod mirror;

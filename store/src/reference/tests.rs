@@ -34,6 +34,13 @@ fn names_are_normalised() {
         ("[fd00::3]/a", "[fd00::3]/a:latest", "[fd00::3]/a:latest"),
         ("a__b/c--d/e.f/g_h", "docker.io/a__b/c--d/e.f/g_h:latest", "a__b/c--d/e.f/g_h:latest"),
         ("sha256:abc", "docker.io/library/sha256:abc", "sha256:abc"),
+        ("docker.io/localhost/a:1", "docker.io/localhost/a:1", "docker.io/localhost/a:1"),
+        ("docker.io/docker.io/a:1", "docker.io/docker.io/a:1", "docker.io/docker.io/a:1"),
+        (
+            "docker.io/index.docker.io/a:1",
+            "docker.io/index.docker.io/a:1",
+            "docker.io/index.docker.io/a:1",
+        ),
     ] {
         let reference = parsed(text);
         assert_eq!(reference.canonical(), canonical, "{text}");

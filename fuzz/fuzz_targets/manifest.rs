@@ -1,0 +1,7 @@
+//! Manifests, indexes and configs.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| store::pull::fuzzing::read_documents(bytes));
