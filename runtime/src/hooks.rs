@@ -84,8 +84,11 @@ fn one(hook: &Hook, state: &ContainerState) -> Result<(), String> {
     if let Some((name, arguments)) = hook.args.split_first() {
         command.arg0(name).args(arguments);
     }
-    let variables = hook.env.iter().filter_map(|variable| variable.split_once('='));
-    command.env_clear().envs(variables).stdin(Stdio::piped());
+    if let Some(env) = &hook.env {
+        let variables = env.iter().filter_map(|variable| variable.split_once('='));
+        command.env_clear().envs(variables);
+    }
+    command.stdin(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     if let Some(mut stdin) = child.stdin.take() {
         // A hook does not have to read its input.

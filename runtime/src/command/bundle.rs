@@ -110,7 +110,7 @@ fn compile(spec: &Spec, bundle: &Path, id: &str, host: &Host) -> Result<Plan, Pl
             mount.set_source(Some(source));
         }
     }
-    let mut plan = plan::compile(&spec, &Extras::default(), host)?;
+    let mut plan = plan::compile(&spec, &Extras { make_cwd: true, ..Extras::default() }, host)?;
     let root = plan.root.path.take().ok_or(PlanError::Missing { path: "root.path".to_owned() })?;
     let root = bundle.join(root);
     let root = fs::canonicalize(&root).map_err(|error| PlanError::Invalid {

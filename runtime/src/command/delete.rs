@@ -87,13 +87,13 @@ pub(super) fn destroy(
     let state = record.state(Status::Stopped);
     for error in hooks::run_all("poststop", &record.hooks.poststop, &state) {
         // The spec wants a warning and no failure.
-        eprintln!("{error}");
+        eprintln!("warning: {error}");
     }
     Ok(())
 }
 
 /// Kills init and waits for its end.
-fn end(record: &Record, layout: &Layout) -> Result<(), CommandError> {
+pub(super) fn end(record: &Record, layout: &Layout) -> Result<(), CommandError> {
     let pidfd = match record.pidfd() {
         Err(CommandError::NotRunning(_)) => return Ok(()),
         pidfd => pidfd?,

@@ -11,7 +11,7 @@ use crate::plan::PlanError;
 pub(super) enum CommandError {
     #[error("{0}")]
     Usage(String),
-    #[error("invalid container ID format: {0:?}")]
+    #[error("invalid container ID format: empty, too long, or an invalid character in {0:?}")]
     InvalidId(String),
     #[error("container with given ID already exists: {0}")]
     Exists(String),

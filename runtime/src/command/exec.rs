@@ -70,11 +70,11 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     let request = request(&record, parsed, &host, preserved)?;
     let has_terminal = request.plan.process.terminal;
     if has_terminal && detach && console.is_none() {
-        let why = "cannot allocate tty if runc will detach without setting console socket";
+        let why = "cannot allocate tty in the background without a console socket";
         return Err(CommandError::Usage(why.to_owned()));
     }
     if console.is_some() && !(has_terminal && detach) {
-        let why = "cannot use console socket if runc will not detach or allocate tty";
+        let why = "a console socket is for a tty in the background";
         return Err(CommandError::Usage(why.to_owned()));
     }
     let signals = if detach { None } else { Some(Signals::block()?) };
@@ -149,7 +149,11 @@ fn process(spec: &Spec, parsed: &Parsed) -> Result<Process, CommandError> {
         process.set_no_new_privileges(Some(true));
     }
     let mut env = process.env().clone().unwrap_or_default();
-    env.extend(parsed.all("env").map(str::to_owned));
+    for variable in parsed.all("env") {
+        let name = variable.split_once('=').map_or(variable, |(name, _)| name);
+        env.retain(|other| other.split_once('=').is_none_or(|(other, _)| other != name));
+        env.push(variable.to_owned());
+    }
     process.set_env(Some(env));
     add_capabilities(&mut process, parsed)?;
     set_user(&mut process, parsed)?;

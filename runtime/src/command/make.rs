@@ -110,7 +110,7 @@ pub(super) fn make(globals: &Globals, parsed: &Parsed, gated: bool) -> Result<Ma
     let mut bundle = Bundle::load(globals, parsed, id, &host)?;
     let terminal = bundle.plan.process.terminal;
     if terminal && gated && console.is_none() {
-        let why = "cannot allocate tty if runc will detach without setting console socket";
+        let why = "cannot allocate tty in the background without a console socket";
         return Err(CommandError::Usage(why.to_owned()));
     }
     if !terminal && console.is_some() {

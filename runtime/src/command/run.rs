@@ -40,7 +40,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     if detach && launched.terminal.is_some() {
         make::undo(&launched);
         directory.remove()?;
-        let why = "cannot allocate tty if runc will detach without setting console socket";
+        let why = "cannot allocate tty in the background without a console socket";
         return Err(CommandError::Usage(why.to_owned()));
     }
     let started = make::release(&launched.sync).map_err(CommandError::from);
@@ -66,7 +66,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
 /// A console socket is for those who do not stay.
 fn check_console(parsed: &Parsed) -> Result<(), CommandError> {
     if parsed.value("console-socket").is_some() && !parsed.has("detach") {
-        let why = "cannot use console socket if runc will not detach or allocate tty";
+        let why = "a console socket is for a tty in the background";
         return Err(CommandError::Usage(why.to_owned()));
     }
     Ok(())

@@ -6,10 +6,9 @@ use super::arguments::Parsed;
 use super::directory::Directory;
 use super::error::CommandError;
 use super::record::Record;
-use super::{Globals, Verb, make};
+use super::{Globals, Verb, delete, make};
 use crate::cgroup;
 use crate::hooks::{self, Status};
-use crate::sys;
 
 pub(super) const VERB: Verb = Verb {
     name: "start",
@@ -38,18 +37,16 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         directory.connect().map_err(CommandError::io(format!("connect to the init of {id}")))?;
     make::release(&connection)?;
     directory.remove_gate();
-    after(&record)?;
+    if let Err(error) = after(&record) {
+        delete::end(&record, &layout)?;
+        delete::destroy(directory, &record, &layout)?;
+        return Err(error);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The hooks once the program runs. One that fails ends the container.
+/// The hooks once the program runs.
 pub(super) fn after(record: &Record) -> Result<(), CommandError> {
     let state = record.state(Status::Running);
-    hooks::run("poststart", &record.hooks.poststart, &state).map_err(|error| {
-        if let Ok(pidfd) = record.pidfd() {
-            // Gone already is as good.
-            let _ = sys::process::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
-        }
-        CommandError::Start(error)
-    })
+    Ok(hooks::run("poststart", &record.hooks.poststart, &state)?)
 }

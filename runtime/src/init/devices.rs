@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::mounts::{self, Mounted};
 use super::resolve::{self, Leaf};
 use crate::error::{Attempt, StepError, StepErrorKind};
-use crate::plan::{Device, DeviceKind};
+use crate::plan::{Attribute, Device, DeviceKind};
 
 const STEP: &str = "device";
 
@@ -33,6 +33,10 @@ pub(super) fn make(
     devices: &[Device],
     mounted: &Mounted,
 ) -> Result<(), StepError> {
+    if mounted.dev.is_none() && !devices.is_empty() {
+        // Nodes would be made elsewhere in the root than where they are looked for.
+        mounts::refuse_symlink(root, Path::new("/dev"))?;
+    }
     for device in devices {
         one(root, device, mounted.dev.as_ref()).map_err(|e| e.of(device.path.display()))?;
     }
@@ -102,6 +106,8 @@ fn bind(parent: BorrowedFd<'_>, node: &Path, device: &Device) -> Result<(), Step
         let why = format!("{:?} of the host is another device", device.path);
         return Err(StepError::refused(STEP, why, StepErrorKind::Other));
     }
+    let bits = mounts::attribute_bits(&[Attribute::NoSuid, Attribute::NoExec]);
+    mounts::change(tree.as_fd(), false, bits, 0).attempt(STEP, || "mount_setattr".to_owned())?;
     let target = resolve::make(parent, node, Leaf::File)?;
     mounts::onto(tree.as_fd(), target.as_fd())
 }

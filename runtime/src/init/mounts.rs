@@ -132,7 +132,7 @@ fn target(root: BorrowedFd<'_>, mount: &Mount, leaf: Leaf) -> Result<OwnedFd, St
 
 /// The last name of the path may not be a symbolic link: masks and read-only paths below `/proc` and
 /// `/sys` would be applied elsewhere than the mount.
-fn refuse_symlink(root: BorrowedFd<'_>, path: &Path) -> Result<(), StepError> {
+pub(super) fn refuse_symlink(root: BorrowedFd<'_>, path: &Path) -> Result<(), StepError> {
     use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
     match openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {

@@ -1,6 +1,7 @@
 //! The container's root: attached, made the process's own, the host's tree let go.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use rustix::fs::CWD;
 use rustix::mount::{
@@ -13,9 +14,13 @@ use crate::plan::{Attribute, Attributes, Propagation};
 
 use super::mounts::{attribute_bits, change, propagation_flags};
 
-/// Puts the detached root onto `/` of this mount namespace's copy of the host tree, where only its
+/// Puts the detached root onto `at` of this mount namespace's copy of the host tree; at `/` only its
 /// descriptor reaches it. Nothing that is mounted from here on is seen by the host.
-pub(super) fn attach(root: BorrowedFd<'_>, wanted: Option<Propagation>) -> Result<(), StepError> {
+pub(super) fn attach(
+    root: BorrowedFd<'_>,
+    at: &Path,
+    wanted: Option<Propagation>,
+) -> Result<(), StepError> {
     const STEP: &str = "attach root";
     let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     let flags = wanted.map_or(slave, propagation_flags);
@@ -25,8 +30,8 @@ pub(super) fn attach(root: BorrowedFd<'_>, wanted: Option<Propagation>) -> Resul
         mount_change("/", MountPropagationFlags::PRIVATE)
             .attempt(STEP, || "mount(\"/\", MS_PRIVATE)".to_owned())?;
     }
-    move_mount(root, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .attempt(STEP, || "move_mount(root, \"/\")".to_owned())
+    move_mount(root, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .attempt(STEP, || format!("move_mount(root, {at:?})"))
 }
 
 /// Makes the attached root the process's root and detaches the host's tree.

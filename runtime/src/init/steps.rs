@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{SocketFlags, accept_with};
@@ -48,7 +49,9 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
 
     let mut mounted = Mounted::default();
     umask(Mode::empty());
-    root::attach(rootfs.as_fd(), plan.root.propagation)?;
+    // Hooks look for the container's files where the bundle has them.
+    let at = plan.root.path.as_deref().filter(|_| plan.hooks.before_root());
+    root::attach(rootfs.as_fd(), at.unwrap_or(Path::new("/")), plan.root.propagation)?;
     let (before, after) = split_at_cgroup(&plan.mounts);
     mount_all(rootfs.as_fd(), before.iter(), &mut mounted)?;
     devices::make(rootfs.as_fd(), &plan.devices, &mounted)?;

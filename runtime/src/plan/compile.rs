@@ -22,6 +22,11 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
     let namespaces = namespaces(linux)?;
     let cgroup = cgroup_plan(linux, host)?;
     let (hostname, domainname) = names(spec, &namespaces)?;
+    let sysctls = sysctls(linux, &namespaces)?;
+    let sets_domain = |sysctl: &Sysctl| sysctl.path == Path::new("kernel/domainname");
+    if domainname.is_some() && sysctls.iter().any(sets_domain) {
+        return Err(invalid("linux.sysctl[\"kernel.domainname\"]", "domainname is given too"));
+    }
     let mut mounts = mounts::compile(spec, &cgroup.path, host)?;
     let mut process = process::compile(process, extras, host, "process")?;
     process.personality = scheduling::personality(linux)?;
@@ -35,7 +40,7 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
         readonly_paths: inner_paths(linux.readonly_paths(), "linux.readonlyPaths")?,
         hostname,
         domainname,
-        sysctls: sysctls(linux, &namespaces)?,
+        sysctls,
         seccomp: process::seccomp(linux)?,
         hooks: hooks::compile(spec.hooks().as_ref())?,
         namespaces,
@@ -204,7 +209,7 @@ fn names(
     spec: &Spec,
     namespaces: &Namespaces,
 ) -> Result<(Option<String>, Option<String>), PlanError> {
-    let own = namespaces.create.contains(&Namespace::Uts);
+    let own = namespaces.has(Namespace::Uts);
     let check = |name: &Option<String>, field: &str| match name.as_deref() {
         None | Some("") => Ok(None),
         Some(_) if !own => Err(invalid(field, "the container has no uts namespace of its own")),
@@ -270,7 +275,8 @@ impl Namespaces {
             "kernel/shm_rmid_forced",
             "kernel/auto_msgmni",
         ];
-        const UTS: [&str; 2] = ["kernel/hostname", "kernel/domainname"];
+        // The host name has a field of its own in the spec.
+        const UTS: [&str; 1] = ["kernel/domainname"];
         let is = |names: &[&str]| names.iter().any(|name| path == Path::new(name));
         if path.starts_with("net") {
             self.has(Namespace::Network)

@@ -39,8 +39,9 @@ pub struct Hook {
     pub path: PathBuf,
     /// The first is the name that the program sees; the path if there is none.
     pub args: Vec<String>,
-    /// The whole environment.
-    pub env: Vec<String>,
+    /// The whole environment; the caller's if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<String>>,
     /// Seconds after which the program is killed; `None` for never.
     pub timeout: Option<u64>,
 }
@@ -97,7 +98,7 @@ fn one(hook: &oci_spec::runtime::Hook, field: &str) -> Result<Hook, PlanError> {
     Ok(Hook {
         path: hook.path().clone(),
         args: hook.args().clone().unwrap_or_default(),
-        env: hook.env().clone().unwrap_or_default(),
+        env: hook.env().clone(),
         timeout,
     })
 }

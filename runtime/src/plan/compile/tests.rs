@@ -106,7 +106,11 @@ fn what_is_not_supported_is_named() {
 fn what_is_not_valid_is_named() {
     for (pointer, value, path) in [
         ("/hooks", json!({"poststop": [{"path": "x"}]}), "hooks.poststop[0].path"),
-        ("/hooks", json!({"prestart": [{"path": "/x", "timeout": 0}]}), "hooks.prestart[0].timeout"),
+        (
+            "/hooks",
+            json!({"prestart": [{"path": "/x", "timeout": 0}]}),
+            "hooks.prestart[0].timeout",
+        ),
         (
             "/linux/uidMappings",
             json!([{"containerID": 0, "hostID": 1, "size": 1}]),

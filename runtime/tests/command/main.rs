@@ -1,0 +1,11 @@
+//! The command line as its callers see it: the built binary, real containers of one static program.
+//! They need root; without it they say so and pass.
+
+mod bed;
+mod defences;
+mod errors;
+mod hooks;
+mod life;
+mod namespaces;
+mod plan;
+mod terminal;
