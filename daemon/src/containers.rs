@@ -19,10 +19,12 @@ mod filters;
 mod handle;
 mod monitor;
 mod names;
+mod pause;
 mod prepare;
 mod record;
 mod registry;
 mod remove;
+mod rename;
 mod restart;
 mod select;
 mod signals;
@@ -215,6 +217,7 @@ impl Containers {
         for handle in self.0.registry().all() {
             match handle.snapshot().progress.state {
                 State::Running(_) | State::Restarting(_) => counts.running += 1,
+                State::Paused(_) => counts.paused += 1,
                 _ => counts.stopped += 1,
             }
         }
@@ -227,10 +230,10 @@ impl Containers {
         let uses = handles.into_iter().filter(|handle| handle.definition.image_id == image);
         uses.map(|handle| ImageUse {
             id: handle.id().to_owned(),
-            running: matches!(
-                handle.snapshot().progress.state,
-                State::Running(_) | State::Starting | State::Restarting(_)
-            ),
+            running: {
+                let state = &handle.snapshot().progress.state;
+                state.is_live() || matches!(state, State::Restarting(_))
+            },
         })
         .collect()
     }

@@ -38,6 +38,8 @@ pub(super) struct Stopping {
     /// Asked for by a stop, not only a kill.
     pub(super) gently: bool,
     pub(super) replies: Vec<Reply>,
+    /// Who asked for a restart, of which this stop is the first half.
+    pub(super) restarts: Vec<Reply>,
 }
 
 /// A container's actor. Its verbs are in the files beside this one.
@@ -53,6 +55,8 @@ pub(super) struct Actor {
     pub(super) control: Option<Control>,
     /// Who asked for the start that is under way, and what each is told if it succeeds.
     pub(super) starting: Vec<(Reply, Outcome)>,
+    /// The start under way is the second half of a restart.
+    pub(super) again: bool,
     pub(super) stopping: Stopping,
     /// Who asked for the removal that waits for the end.
     pub(super) removing: Vec<Reply>,
@@ -93,6 +97,7 @@ impl Actor {
             exits: 0,
             control,
             starting: Vec::new(),
+            again: false,
             stopping: Stopping::default(),
             removing: Vec::new(),
             waiting: Vec::new(),
@@ -144,6 +149,13 @@ impl Actor {
                 Ok(_) => self.stop(signal, timeout, reply),
                 Err(error) => _ = reply.send(Err(error)),
             },
+            Command::Restart { signal, timeout, reply } => match self.admit(Request::Restart) {
+                Ok(_) => self.restart(signal, timeout, reply).await,
+                Err(error) => _ = reply.send(Err(error)),
+            },
+            Command::Pause(reply) => _ = reply.send(self.pause().await),
+            Command::Unpause(reply) => _ = reply.send(self.unpause()),
+            Command::Rename { name, reply } => _ = reply.send(self.rename(name)),
             Command::Kill { signal, reply } => match self.admit(Request::Kill) {
                 Ok(_) => self.kill(signal, reply),
                 Err(error) => _ = reply.send(Err(error)),
@@ -160,7 +172,7 @@ impl Actor {
         }
     }
 
-    fn admit(&self, request: Request) -> Result<Admission, Error> {
+    pub(super) fn admit(&self, request: Request) -> Result<Admission, Error> {
         match self.progress.state.admit(request) {
             Admission::Refuse(refusal) => Err(refusal.error(&self.definition.id, &self.name)),
             admission => Ok(admission),
@@ -170,7 +182,11 @@ impl Actor {
     async fn heard(&mut self, said: Option<MonitorState>) {
         match said {
             Some(MonitorState::Running { pid, start_ticks, started_at }) => {
-                self.runs(Running { pid, start_ticks, started_at }).await;
+                let running = Running { pid, start_ticks, started_at };
+                // An adopted container's monitor tells what is known.
+                if self.progress.state.running() != Some(&running) {
+                    self.runs(running).await;
+                }
             }
             Some(MonitorState::Failed { error }) => {
                 self.start_failed(&error, Error::Start(error.clone())).await;
@@ -197,7 +213,7 @@ impl Actor {
     }
 
     fn attach(&mut self, streams: Streams) -> Result<Attached, Error> {
-        if matches!(self.progress.state, State::Running(_) | State::Starting) {
+        if self.progress.state.is_live() {
             return self.connect(streams).map(Attached::Now);
         }
         if self.waiting.len() >= MAX_WAITING_ATTACHES {

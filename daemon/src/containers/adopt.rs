@@ -40,7 +40,7 @@ impl Service {
         if let Some(lease) = &progress.lease {
             self.networks.adopt(lease);
         }
-        let was_up = matches!(progress.state, State::Running(_) | State::Starting);
+        let was_up = progress.state.is_live();
         let control = match was_up {
             true => run_dir.connect(MONITOR, Role::Control).ok(),
             false => None,
@@ -48,8 +48,8 @@ impl Service {
         let policy = &definition.host_config.restart_policy;
         let by_policy = restart::applies_at_boot(policy, progress.stopped_by_client);
         let first = match &progress.state {
-            State::Running(_) | State::Starting if control.is_some() => First::GoOn,
-            State::Running(_) | State::Starting => First::FindEnd,
+            state if state.is_live() && control.is_some() => First::GoOn,
+            state if state.is_live() => First::FindEnd,
             State::Removing(_) => First::Remove,
             State::Restarting(_) => First::Start,
             State::Exited(_) if definition.host_config.auto_remove => First::Remove,
@@ -114,7 +114,8 @@ impl Actor {
 
     async fn adopted(mut self, first: First) {
         match first {
-            First::GoOn | First::Nothing => {}
+            First::GoOn => self.see_whether_frozen(),
+            First::Nothing => {}
             First::FindEnd => self.monitor_gone().await,
             First::Remove => self.remove_now().await,
             First::Start => self.start().await,

@@ -31,13 +31,14 @@ impl From<&ExitRecord> for Exit {
 impl Actor {
     /// The program has ended.
     pub(super) async fn ended(&mut self, record: &ExitRecord) {
-        if !matches!(self.progress.state, State::Running(_) | State::Starting) {
+        if !self.progress.state.is_live() {
             return;
         }
         // So short a life that its beginning was not heard of.
         for (reply, outcome) in self.starting.drain(..) {
             _ = reply.send(Ok(outcome));
         }
+        self.again = false;
         if record.oom_killed {
             self.tell("oom", &[]);
         }
@@ -46,7 +47,7 @@ impl Actor {
 
     /// The monitor has gone. Fine if it had told the end; else the end has to be found out.
     pub(super) async fn monitor_gone(&mut self) {
-        if !matches!(self.progress.state, State::Running(_) | State::Starting) {
+        if !self.progress.state.is_live() {
             return;
         }
         let running = self.progress.state.running();
@@ -91,7 +92,10 @@ impl Actor {
         let lease = self.progress.lease.take();
         self.exits += 1;
         self.progress.last_exit = Some(exit.clone());
-        let remove = !self.removing.is_empty() || self.definition.host_config.auto_remove;
+        let stopping = std::mem::take(&mut self.stopping);
+        let restart = !stopping.restarts.is_empty() && self.removing.is_empty();
+        let remove = !self.removing.is_empty()
+            || self.definition.host_config.auto_remove && !restart;
         let policy = &self.definition.host_config.restart_policy;
         let again = !remove
             && !self.progress.stopped_by_client
@@ -113,7 +117,6 @@ impl Actor {
                 ("execDuration", duration_seconds(&exit).to_string()),
             ],
         );
-        let stopping = std::mem::take(&mut self.stopping);
         if stopping.gently {
             self.tell("stop", &[]);
         }
@@ -128,6 +131,9 @@ impl Actor {
             self.remove_now().await;
         } else {
             self.persist();
+        }
+        if restart {
+            self.start_again(stopping.restarts).await;
         }
         self.take_up_deferred().await;
     }

@@ -59,6 +59,18 @@ pub(super) enum Command {
         timeout: Option<i64>,
         reply: Reply,
     },
+    /// As a stop, and a start behind it.
+    Restart {
+        signal: Option<i32>,
+        timeout: Option<i64>,
+        reply: Reply,
+    },
+    Pause(Reply),
+    Unpause(Reply),
+    Rename {
+        name: String,
+        reply: Reply,
+    },
     Kill {
         signal: i32,
         reply: Reply,
@@ -108,6 +120,30 @@ impl Handle {
         timeout: Option<i64>,
     ) -> Result<Outcome, Error> {
         self.ask(|reply| Command::Stop { signal, timeout, reply }).await
+    }
+
+    /// Stops it as [`Handle::stop`] does, if it runs, and starts it; returns when it runs.
+    pub(crate) async fn restart(
+        &self,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+    ) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Restart { signal, timeout, reply }).await
+    }
+
+    /// Freezes all its processes.
+    pub(crate) async fn pause(&self) -> Result<Outcome, Error> {
+        self.ask(Command::Pause).await
+    }
+
+    /// Lets frozen processes go on.
+    pub(crate) async fn unpause(&self) -> Result<Outcome, Error> {
+        self.ask(Command::Unpause).await
+    }
+
+    /// Gives it another name.
+    pub(crate) async fn rename(&self, name: String) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Rename { name, reply }).await
     }
 
     /// Sends a signal to its first process. SIGKILL returns when it has ended.

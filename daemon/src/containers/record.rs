@@ -102,6 +102,11 @@ impl Writer {
         self.records.update(KIND, &self.id, &self.document(progress)?)
     }
 
+    /// Another name, if nobody has it.
+    pub(crate) fn rename(&self, name: &str) -> Result<(), store::RecordError> {
+        self.records.rename(KIND, &self.id, name)
+    }
+
     pub(crate) fn delete(&self) -> Result<(), store::RecordError> {
         self.records.delete(KIND, &self.id).map(drop)
     }

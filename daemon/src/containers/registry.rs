@@ -26,6 +26,14 @@ impl Registry {
         }
     }
 
+    /// The container's record has the new name already.
+    pub(super) fn rename(&mut self, id: &str, old: &str, new: &str) {
+        if self.by_name.get(old).is_some_and(|holder| holder == id) {
+            self.by_name.remove(old);
+        }
+        self.by_name.insert(new.to_owned(), id.to_owned());
+    }
+
     pub(super) fn all(&self) -> Vec<Handle> {
         self.by_id.values().cloned().collect()
     }

@@ -81,7 +81,7 @@ pub(super) fn list(
 }
 
 fn is_up(state: &State) -> bool {
-    matches!(state, State::Running(_) | State::Restarting(_))
+    matches!(state, State::Running(_) | State::Paused(_) | State::Restarting(_))
 }
 
 fn asks_for_stopped(filters: &Filters) -> bool {
@@ -217,6 +217,7 @@ fn status(seen: &Snapshot, now: Timestamp) -> String {
     };
     match &seen.progress.state {
         State::Running(running) => format!("Up {}", since(Some(&running.started_at))),
+        State::Paused(running) => format!("Up {} (Paused)", since(Some(&running.started_at))),
         State::Restarting(exit) => {
             format!("Restarting ({}) {} ago", exit.exit_code, since(exit.finished_at.as_ref()))
         }

@@ -81,6 +81,9 @@ impl Actor {
         }
         self.tell_network("connect");
         self.tell("start", &[]);
+        if std::mem::take(&mut self.again) {
+            self.tell("restart", &[]);
+        }
         self.persist();
         self.service.networks.refill();
         self.take_up_deferred().await;
@@ -92,6 +95,7 @@ impl Actor {
     }
 
     async fn failed(&mut self, exit_code: i32, error: Error) {
+        self.again = false;
         let before = self.progress.last_exit.as_ref();
         let exit = Exit {
             exit_code,

@@ -1,7 +1,8 @@
 //! The states of a container and what is allowed in each. Pure; [`super::actor`] is the only writer.
 //!
 //! ```text
-//!            start           running                 exit
+//!            start           running ◄─ pause, unpause ─► Paused (ends as Running does)
+//!                                                     exit
 //! Created ──────────► Starting ──────► Running ──────────────► Exited ──┐ start
 //!    │                   │  failed       │  exit, policy         ▲      │
 //!    │                   └──────────► Exited ◄── stop ──┐        │      ▼
@@ -24,6 +25,8 @@ pub(crate) enum State {
     Created,
     Starting,
     Running(Running),
+    /// Runs, and all its processes are frozen.
+    Paused(Running),
     /// Ended, and about to be started again by its restart policy.
     Restarting(Exit),
     Exited(Exit),
@@ -62,6 +65,13 @@ pub(crate) enum Request {
     Kill,
     Exec,
     Resize,
+    Pause,
+    Unpause,
+    Restart,
+    /// A look at its processes.
+    Top,
+    /// Another name or other limits.
+    Change,
     Remove { force: bool },
 }
 
@@ -81,6 +91,12 @@ pub(crate) enum Admission {
 pub(crate) enum Refusal {
     NotRunning,
     RunningCannotBeRemoved,
+    PausedCannotBeRemoved,
+    PausedCannotStart,
+    PausedCannotExec,
+    AlreadyPaused,
+    NotPaused,
+    Restarting,
     BeingRemoved,
     Gone,
 }
@@ -92,7 +108,19 @@ impl State {
         match (self, request) {
             (Self::Removed(_), _) => Refuse(Refusal::Gone),
             (Self::Removing(_), Request::Remove { .. }) => Refuse(Refusal::BeingRemoved),
-            (Self::Removing(_), Request::Start) => Refuse(Refusal::BeingRemoved),
+            (Self::Removing(_), Request::Start | Request::Restart | Request::Change) => {
+                Refuse(Refusal::BeingRemoved)
+            }
+            (_, Request::Restart | Request::Change) => Accept,
+            (Self::Paused(_), request) => match request {
+                Request::Start => Refuse(Refusal::PausedCannotStart),
+                Request::Remove { force: false } => Refuse(Refusal::PausedCannotBeRemoved),
+                Request::Exec => Refuse(Refusal::PausedCannotExec),
+                Request::Pause => Refuse(Refusal::AlreadyPaused),
+                _ => Accept,
+            },
+            (_, Request::Unpause) => Refuse(Refusal::NotPaused),
+            (Self::Restarting(_), Request::Pause | Request::Top) => Refuse(Refusal::Restarting),
             (Self::Running(_), Request::Start) => NotModified,
             (Self::Starting, Request::Start) => Join,
             (_, Request::Start) => Accept,
@@ -103,7 +131,10 @@ impl State {
             (Self::Running(_) | Self::Starting | Self::Restarting(_), Request::Stop) => Accept,
             (_, Request::Stop) => NotModified,
             (Self::Running(_), _) => Accept,
-            (_, Request::Kill | Request::Exec | Request::Resize) => Refuse(Refusal::NotRunning),
+            (
+                _,
+                Request::Kill | Request::Exec | Request::Resize | Request::Pause | Request::Top,
+            ) => Refuse(Refusal::NotRunning),
         }
     }
 
@@ -114,6 +145,7 @@ impl State {
             Self::Exited(exit) | Self::Removed(exit) if exit.started_at.is_none() => "created",
             Self::Starting => "created",
             Self::Running(_) => "running",
+            Self::Paused(_) => "paused",
             Self::Restarting(_) => "restarting",
             Self::Exited(_) | Self::Removed(_) => "exited",
             Self::Removing(_) => "removing",
@@ -123,9 +155,14 @@ impl State {
     /// The first process, while there is one.
     pub(crate) fn running(&self) -> Option<&Running> {
         match self {
-            Self::Running(running) => Some(running),
+            Self::Running(running) | Self::Paused(running) => Some(running),
             _ => None,
         }
+    }
+
+    /// Whether there is a process, or is about to be.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, Self::Starting) || self.running().is_some()
     }
 
     /// How it ended last, unless it runs.
@@ -135,7 +172,7 @@ impl State {
             | Self::Exited(exit)
             | Self::Removing(exit)
             | Self::Removed(exit) => Some(exit),
-            Self::Created | Self::Starting | Self::Running(_) => None,
+            Self::Created | Self::Starting | Self::Running(_) | Self::Paused(_) => None,
         }
     }
 
@@ -147,6 +184,7 @@ impl State {
         let mut state = ContainerState {
             status: self.status().to_owned(),
             running: self.running().is_some() || restarting,
+            paused: matches!(self, Self::Paused(_)),
             restarting,
             exit_code: exit.map_or(0, |exit| i64::from(exit.exit_code)),
             oom_killed: exit.is_some_and(|exit| exit.oom_killed),
@@ -155,7 +193,7 @@ impl State {
             finished_at: time(exit.and_then(|exit| exit.finished_at.as_ref())),
             ..ContainerState::default()
         };
-        if let Self::Running(running) = self {
+        if let Some(running) = self.running() {
             state.pid = i64::from(running.pid);
             state.started_at.clone_from(&running.started_at);
             (state.exit_code, state.oom_killed) = (0, false);
@@ -174,6 +212,20 @@ impl Refusal {
                 "cannot remove container \"/{name}\": container is running: stop the container before removing or \
                  force remove"
             )),
+            Self::PausedCannotBeRemoved => Error::Conflict(format!(
+                "cannot remove container \"/{name}\": container is paused and must be unpaused first"
+            )),
+            Self::PausedCannotStart => {
+                Error::Conflict("cannot start a paused container, try unpause instead".to_owned())
+            }
+            Self::PausedCannotExec => Error::Conflict(format!(
+                "Container {name} is paused, unpause the container before exec"
+            )),
+            Self::AlreadyPaused => Error::Conflict(format!("Container {id} is already paused")),
+            Self::NotPaused => Error::Internal(format!("Container {id} is not paused")),
+            Self::Restarting => Error::Conflict(format!(
+                "Container {id} is restarting, wait until the container is running"
+            )),
             Self::BeingRemoved => {
                 Error::Conflict(format!("removal of container {name} is already in progress"))
             }
@@ -186,13 +238,14 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    fn states() -> [State; 7] {
+    fn states() -> [State; 8] {
         let running = Running { pid: 1, start_ticks: 2, started_at: "t".into() };
         let exit = Exit::default();
         [
             State::Created,
             State::Starting,
-            State::Running(running),
+            State::Running(running.clone()),
+            State::Paused(running),
             State::Restarting(exit.clone()),
             State::Exited(exit.clone()),
             State::Removing(exit.clone()),
@@ -201,27 +254,35 @@ mod tests {
     }
 
     fn row(request: Request) -> String {
-        let letter = |state: State| match state.admit(request) {
+        let letter = |state: &State| match state.admit(request) {
             Admission::Accept => 'a',
             Admission::NotModified => 'n',
             Admission::Join => 'j',
             Admission::Refuse(Refusal::NotRunning) => '-',
             Admission::Refuse(Refusal::RunningCannotBeRemoved) => 'r',
+            Admission::Refuse(Refusal::Restarting) => 'w',
+            Admission::Refuse(Refusal::NotPaused) => 'u',
             Admission::Refuse(Refusal::BeingRemoved) => 'b',
             Admission::Refuse(Refusal::Gone) => 'g',
+            Admission::Refuse(_) => 'p',
         };
-        states().into_iter().map(letter).collect()
+        states().iter().map(letter).collect()
     }
 
     #[test]
     fn every_request_has_an_answer_in_every_state() {
-        // created, starting, running, restarting, exited, removing, removed
-        assert_eq!(row(Request::Start), "ajnaabg");
-        assert_eq!(row(Request::Stop), "naaanng");
-        assert_eq!(row(Request::Kill), "--a---g");
-        assert_eq!(row(Request::Exec), "--a---g");
-        assert_eq!(row(Request::Remove { force: false }), "arraabg");
-        assert_eq!(row(Request::Remove { force: true }), "aaaaabg");
+        // created, starting, running, paused, restarting, exited, removing, removed
+        assert_eq!(row(Request::Start), "ajnpaabg");
+        assert_eq!(row(Request::Stop), "naaaanng");
+        assert_eq!(row(Request::Kill), "--aa---g");
+        assert_eq!(row(Request::Exec), "--ap---g");
+        assert_eq!(row(Request::Remove { force: false }), "arrpaabg");
+        assert_eq!(row(Request::Remove { force: true }), "aaaaaabg");
+        assert_eq!(row(Request::Pause), "--apw--g");
+        assert_eq!(row(Request::Unpause), "uuuauuug");
+        assert_eq!(row(Request::Restart), "aaaaaabg");
+        assert_eq!(row(Request::Top), "--aaw--g");
+        assert_eq!(row(Request::Change), "aaaaaabg");
     }
 
     #[test]

@@ -25,11 +25,40 @@ impl Actor {
             _ = reply.send(Ok(Outcome::Done));
             return;
         }
+        self.stopping.replies.push(reply);
+        self.stop_process(signal, timeout);
+    }
+
+    /// A stop, and a start when the container has ended. The reply goes out when it runs again.
+    pub(super) async fn restart(
+        &mut self,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+        reply: Reply,
+    ) {
+        if self.progress.state.running().is_some() {
+            self.progress.stopped_by_client = true;
+            self.stopping.restarts.push(reply);
+            self.stop_process(signal, timeout);
+        } else {
+            self.restart_at = None;
+            self.start_again(vec![reply]).await;
+        }
+    }
+
+    /// The second half of a restart.
+    pub(super) async fn start_again(&mut self, replies: Vec<Reply>) {
+        self.starting.extend(replies);
+        self.again = true;
+        self.progress.restart_count = 0;
+        self.start().await;
+    }
+
+    fn stop_process(&mut self, signal: Option<i32>, timeout: Option<i64>) {
         let config = &self.definition.config;
         let own = || signals::parse(&config.stop_signal);
         let signal = signal.or_else(own).unwrap_or(SIGTERM);
         let seconds = timeout.or(config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
-        self.stopping.replies.push(reply);
         self.stopping.gently = true;
         self.signal(signal);
         // Of several stops the one that is less patient decides.
@@ -60,12 +89,20 @@ impl Actor {
         self.signal(SIGKILL);
     }
 
-    fn signal(&self, signal: i32) -> bool {
+    fn signal(&mut self, signal: i32) -> bool {
         let Some(running) = self.progress.state.running() else { return false };
         let sent = signals::send(running, signal);
         if sent {
             self.tell("kill", &[("signal", signal.to_string())]);
+            if self.ends_by(signal) {
+                self.thaw_for_signal();
+            }
         }
         sent
+    }
+    /// Whether a signal is meant to end the container: a paused one is thawed so that it can.
+    fn ends_by(&self, signal: i32) -> bool {
+        let own = &self.definition.config.stop_signal;
+        signal == SIGKILL || own.is_empty() || signals::parse(own) == Some(signal)
     }
 }

@@ -35,7 +35,7 @@ impl Condition {
             (_, Self::Removed) => false,
             (_, Self::NextExit) => snapshot.exits > exits,
             (state, Self::NotRunning) => {
-                !matches!(state, State::Running(_) | State::Starting | State::Restarting(_))
+                !state.is_live() && !matches!(state, State::Restarting(_))
             }
         };
         holds.then_some(code)
