@@ -8,6 +8,9 @@ mod inspect;
 mod list;
 mod mount;
 mod resources;
+mod stats;
+mod top;
+mod update;
 
 pub use config::{ContainerConfig, Empty, HealthConfig, StringList};
 pub use create::{CreateRequest, CreateResponse, WaitError, WaitResponse};
@@ -16,3 +19,9 @@ pub use inspect::{ContainerInspect, ContainerState, DriverData, ZERO_TIME};
 pub use list::{ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings};
 pub use mount::{BindOptions, Mount, MountPoint, TmpfsOptions, VolumeOptions};
 pub use resources::{DeviceMapping, DeviceRequest, ThrottleDevice, Ulimit, WeightDevice};
+pub use stats::{
+    BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats,
+    StatsResponse, ThrottlingData,
+};
+pub use top::TopResponse;
+pub use update::{ContainersPruned, UpdateResponse};

@@ -21,6 +21,7 @@ mod monitor;
 mod names;
 mod pause;
 mod prepare;
+mod prune;
 mod record;
 mod registry;
 mod remove;
@@ -30,7 +31,10 @@ mod select;
 mod signals;
 mod start;
 mod state;
+mod stats;
 mod stop;
+mod top;
+mod update;
 mod validate;
 mod view;
 mod volumes;
@@ -96,6 +100,7 @@ struct Service {
     facts: HostFacts,
     filters: filters::Filters,
     execs: exec::Execs,
+    sampler: stats::Sampler,
     registry: Mutex<Registry>,
     /// Directories of running containers: one a container.
     run_root: PathBuf,
@@ -135,6 +140,7 @@ impl Containers {
             run_root: config.exec_root.join("containers"),
             filters: filters::Filters::default(),
             execs: exec::Execs::default(),
+            sampler: stats::Sampler::default(),
             registry: Mutex::default(),
             store,
             launcher,
@@ -209,6 +215,26 @@ impl Containers {
         how: ExecStart,
     ) -> Result<Option<tokio::net::UnixStream>, Error> {
         self.0.start_exec(exec, how).await
+    }
+
+    /// The table of a container's processes that `ps` would print with these arguments.
+    pub(crate) async fn top(
+        &self,
+        handle: &Handle,
+        arguments: &str,
+    ) -> Result<api_spec::container::TopResponse, Error> {
+        let (service, handle) = (Arc::clone(&self.0), handle.clone());
+        let arguments = arguments.to_owned();
+        let work = move || service.top(&handle, &arguments);
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+
+    /// Refuses an update that can not be right for any container. Returns warnings.
+    pub(crate) fn check_update(
+        &self,
+        update: &api_spec::container::HostConfig,
+    ) -> Result<Vec<String>, Error> {
+        self.0.check_update(update)
     }
 
     /// How many containers there are.

@@ -18,7 +18,7 @@ use runtime::plan::Extras;
 
 pub(crate) use caps::check_capability;
 pub(crate) use devices::HostDevice;
-pub(crate) use limits::{cgroup_path, check_cpus, ulimit_type};
+pub(crate) use limits::{cgroup_path, check_cpus, limits, ulimit_type};
 pub(crate) use mounts::{
     bind_sources, clean as clean_path, parse_bind, parse_tmpfs, targets as mount_targets,
 };

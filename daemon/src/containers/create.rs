@@ -16,6 +16,8 @@ use super::record::{Definition, Progress, Writer};
 use super::{Service, names, validate, volumes};
 use crate::spec;
 
+pub(super) use supported::check as refuse_later;
+
 /// Names that are tried for a container that comes without.
 const NAME_TRIES: usize = 20;
 

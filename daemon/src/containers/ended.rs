@@ -94,8 +94,8 @@ impl Actor {
         self.progress.last_exit = Some(exit.clone());
         let stopping = std::mem::take(&mut self.stopping);
         let restart = !stopping.restarts.is_empty() && self.removing.is_empty();
-        let remove = !self.removing.is_empty()
-            || self.definition.host_config.auto_remove && !restart;
+        let remove =
+            !self.removing.is_empty() || self.definition.host_config.auto_remove && !restart;
         let policy = &self.definition.host_config.restart_policy;
         let again = !remove
             && !self.progress.stopped_by_client

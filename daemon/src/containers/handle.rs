@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_spec::container::HostConfig;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -69,6 +70,10 @@ pub(super) enum Command {
     Unpause(Reply),
     Rename {
         name: String,
+        reply: Reply,
+    },
+    Update {
+        update: Box<HostConfig>,
         reply: Reply,
     },
     Kill {
@@ -166,7 +171,10 @@ impl Handle {
         self.ask(|reply| Command::Resize { rows, columns, reply }).await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+    pub(super) async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Error> {
         let (reply, mut answer) = oneshot::channel();
         let gone = || Error::NoContainer(self.id().to_owned());
         self.commands.send(command(reply)).await.map_err(|_| gone())?;

@@ -88,6 +88,9 @@ impl Task {
         self.writer.update(&self.progress).map_err(Error::internal)?;
         crash::step("start.recorded");
         let snapshot = self.snapshot()?;
+        if self.definition.host_config.auto_remove && self.progress.last_exit.is_some() {
+            forget_volatile(&snapshot.work);
+        }
         let netns = self.netns(lease.as_ref())?;
         crash::step("start.connected");
         let files = self.files(&snapshot, lease.as_ref())?;
@@ -264,6 +267,14 @@ pub(super) fn files_in(directory: &Path) -> Files {
 /// The container's log.
 pub(crate) fn log_path(id: &str, directory: &Path) -> std::path::PathBuf {
     directory.join(format!("{id}-json.log"))
+}
+
+/// A volatile overlay can be mounted once: it leaves a mark that says so, for hosts that went down meanwhile. This
+/// one did not, or there were no container to restart. kernel: Documentation/filesystems/overlayfs.rst.
+fn forget_volatile(work: &Path) {
+    if let Err(error) = fs::remove_dir_all(work.join("work/incompat/volatile")) {
+        tracing::debug!(%error, "no mark of a volatile overlay");
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

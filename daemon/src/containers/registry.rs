@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::error::Error;
 use super::handle::Handle;
+use super::record::Definition;
 
 /// Every container, by id and by name.
 #[derive(Debug, Default)]
@@ -32,6 +34,13 @@ impl Registry {
             self.by_name.remove(old);
         }
         self.by_name.insert(new.to_owned(), id.to_owned());
+    }
+
+    /// The container's definition has changed.
+    pub(super) fn redefine(&mut self, definition: &Arc<Definition>) {
+        if let Some(handle) = self.by_id.get_mut(&definition.id) {
+            handle.definition = Arc::clone(definition);
+        }
     }
 
     pub(super) fn all(&self) -> Vec<Handle> {

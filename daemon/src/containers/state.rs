@@ -72,7 +72,9 @@ pub(crate) enum Request {
     Top,
     /// Another name or other limits.
     Change,
-    Remove { force: bool },
+    Remove {
+        force: bool,
+    },
 }
 
 /// What becomes of a request.

@@ -51,6 +51,12 @@ pub(super) fn config(config: &ContainerConfig) -> Result<(), Error> {
     Ok(())
 }
 
+/// What an update sets.
+pub(super) fn update(update: &HostConfig, warnings: &mut Vec<String>) -> Result<(), Error> {
+    limits::check(update, warnings)?;
+    restart_policy(update)
+}
+
 /// `HostConfig`, apart from modes that need other containers.
 pub(super) fn host_config(
     host_config: &HostConfig,

@@ -34,9 +34,7 @@ impl Condition {
             (State::Removed(_), _) => true,
             (_, Self::Removed) => false,
             (_, Self::NextExit) => snapshot.exits > exits,
-            (state, Self::NotRunning) => {
-                !state.is_live() && !matches!(state, State::Restarting(_))
-            }
+            (state, Self::NotRunning) => !state.is_live() && !matches!(state, State::Restarting(_)),
         };
         holds.then_some(code)
     }

@@ -23,17 +23,21 @@ pub(crate) fn cgroup_path(host_config: &HostConfig, host: &HostFacts, id: &str) 
 
 /// `linux.resources`.
 pub(super) fn resources(source: &Source<'_>) -> LinuxResources {
-    let mut resources = LinuxResources::default();
-    let limit = source.host_config.pids_limit.filter(|limit| *limit > 0);
+    let mut resources = limits(source.host_config);
+    resources.set_devices(Some(devices::rules(source)));
     resources
-        .set_devices(Some(devices::rules(source)))
-        .set_memory(memory(source.host_config))
-        .set_cpu(cpu(source.host_config))
-        .set_pids(limit.map(|limit| {
+}
+
+/// `linux.resources` without devices. A limit of processes that is not positive is none.
+pub(crate) fn limits(host_config: &HostConfig) -> LinuxResources {
+    let mut resources = LinuxResources::default();
+    resources.set_memory(memory(host_config)).set_cpu(cpu(host_config)).set_pids(
+        host_config.pids_limit.map(|limit| {
             let mut pids = LinuxPids::default();
-            pids.set_limit(limit);
+            pids.set_limit(if limit > 0 { limit } else { -1 });
             pids
-        }));
+        }),
+    );
     resources
 }
 

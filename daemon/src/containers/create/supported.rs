@@ -187,7 +187,7 @@ const LATER: [Row; 30] = [
 ];
 
 /// Refuses the first thing that is asked for and not there.
-pub(super) fn check(request: &CreateRequest) -> Result<(), Error> {
+pub(in crate::containers) fn check(request: &CreateRequest) -> Result<(), Error> {
     match LATER.iter().find(|(_, asks, _)| asks(request)) {
         Some((field, _, what)) => Err(Error::Unsupported { field, what: (*what).to_owned() }),
         None => Ok(()),
