@@ -141,6 +141,57 @@ pub enum Deleted {
     Deleted(String),
 }
 
+/// One step in `GET /images/{name}/history`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HistoryStep {
+    /// The image's id for its last step, `<missing>` for the others.
+    pub id: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    pub created_by: String,
+    pub tags: Option<Vec<String>>,
+    /// Bytes of the layer that the step made, unpacked.
+    pub size: i64,
+    pub comment: String,
+}
+
+/// Answer of `POST /images/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Pruned {
+    pub images_deleted: Option<Vec<Deleted>>,
+    /// In bytes.
+    pub space_reclaimed: u64,
+}
+
+/// Answer of `GET /distribution/{name}/json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Distribution {
+    pub descriptor: Descriptor,
+    pub platforms: Vec<Platform>,
+}
+
+/// An OCI descriptor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    pub media_type: String,
+    pub digest: String,
+    /// In bytes.
+    pub size: i64,
+}
+
+/// An OCI platform.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    pub architecture: String,
+    pub os: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

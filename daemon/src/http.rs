@@ -8,6 +8,7 @@ pub(crate) mod connection;
 pub(crate) mod containers;
 pub(crate) mod credentials;
 pub(crate) mod dispatch;
+pub(crate) mod distribution;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod exec;

@@ -1,13 +1,19 @@
 //! The image service: what the endpoints and the containers ask about images. It decides and
 //! tells of events; the bytes are the store's.
 
+mod distribution;
 pub(crate) mod embedded;
 mod error;
 pub(crate) mod glob;
+mod history;
 pub(crate) mod list;
+mod load;
 pub(crate) mod platform;
+pub(crate) mod prune;
 pub(crate) mod pull;
+mod push;
 mod remove;
+mod save;
 pub(crate) mod tag;
 
 pub(crate) use error::Error;

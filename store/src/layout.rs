@@ -17,9 +17,9 @@ use crate::lease::FreeError;
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(crate) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Docker's media types and OCI's for the same bytes.
 ///

@@ -11,6 +11,7 @@
 //! ├── index.json               every named image's OCI manifest; made anew from the rows
 //! ├── blobs/sha256/<hex>       0700; manifests, configs, layers, compressed as they came
 //! ├── ingest/<hex>.partial     0700; blobs on their way, resumable
+//! │   ├── load-<n>/            files of an archive on their way
 //! │   └── unpack-<n>/          layers on their way
 //! ├── layers/<chain id hex>/   0700
 //! │   ├── diff/                one layer in overlay form: whiteouts are 0:0 character devices
@@ -40,10 +41,12 @@
 //! disk to sync. A [`Lease`] puts collection off while a pull relies on bytes that no row names
 //! yet. Taken in this order: leases or index, then the writer or the reader.
 
+pub mod archive;
 pub mod content;
 pub mod crash;
 mod db;
 pub mod digest;
+pub mod distribution;
 mod durable;
 mod error;
 pub mod image;
@@ -51,6 +54,7 @@ pub mod layer;
 mod layout;
 mod lease;
 pub mod pull;
+pub mod push;
 pub mod record;
 mod recover;
 pub mod reference;

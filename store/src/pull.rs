@@ -9,15 +9,15 @@
 //! All that came and was verified stays when a pull fails or its future is dropped, and the next
 //! pull goes on from there; only the commit at the end makes an image of it.
 
-mod config;
-mod decompress;
+pub(crate) mod config;
+pub(crate) mod decompress;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod json;
+pub(crate) mod json;
 mod layer;
-mod manifest;
+pub(crate) mod manifest;
 mod platform;
 mod progress;
 mod session;
@@ -35,7 +35,7 @@ use crate::image::ImageId;
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registries, RegistryError};
 use crate::{Store, registry};
-use registry::repository::Repository;
+use registry::repository::{Access, Repository};
 use session::Session;
 
 /// How to pull.
@@ -84,7 +84,8 @@ pub async fn pull(
     let mut last = None;
     for endpoint in registries.endpoints(reference.domain()).await {
         let credentials = options.credentials.clone();
-        let repository = Repository::new(registries, &endpoint, reference.path(), credentials)
+        let path = reference.path();
+        let repository = Repository::new(registries, &endpoint, path, credentials, Access::Pull)
             .map_err(|error| PullError::registry(reference, error))?;
         let session = Session {
             store,

@@ -4,7 +4,7 @@
 //! Registries ── what the daemon was configured with, one a daemon
 //!   endpoint   ── name of a registry → addresses to try, in order (pure)
 //!   Connection ── transport (TLS, proxies, redirects) of one pull or login
-//!     Repository ── one repository at one address: auth, retry, manifest, blob, tags
+//!     Repository ── one repository at one address: auth, retry, manifest, blob, tags, upload
 //! ```
 //!
 //! What bytes mean and where they go is the business of [`crate::pull`]; nothing here writes files.
@@ -14,6 +14,7 @@ pub(crate) mod blob;
 mod body;
 mod certs;
 mod challenge;
+mod content;
 mod endpoint;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -27,6 +28,7 @@ mod retry;
 mod tags;
 mod token;
 mod transport;
+pub(crate) mod upload;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

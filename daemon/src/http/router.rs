@@ -14,7 +14,7 @@ use axum::http::Method;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::http::{containers, events, exec, founding, images, system};
+use crate::http::{containers, distribution, events, exec, founding, images, system};
 
 type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
 
@@ -116,9 +116,16 @@ fn table() -> Vec<Endpoint> {
         get("/exec/{id}/json", exec::inspect::handle),
         post("/images/create", images::create::handle),
         get("/images/json", images::list::handle),
+        post("/images/load", images::load::handle),
+        post("/images/prune", images::prune::handle),
+        get("/images/get", images::save::several),
+        get("/images/{name}/get", images::save::one),
         get("/images/{name}/json", images::inspect::handle),
+        get("/images/{name}/history", images::history::handle),
+        post("/images/{name}/push", images::push::handle),
         post("/images/{name}/tag", images::tag::handle),
         delete("/images/{name}", images::remove::handle),
+        get("/distribution/{name}/json", distribution::handle),
         post("/run", founding::run::handle),
         post("/exec", founding::exec::handle),
     ]

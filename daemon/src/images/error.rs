@@ -1,9 +1,12 @@
 //! Why the image service says no, in dockerd's words, and with which status.
 
 use axum::http::StatusCode;
+use store::archive::{LoadError, SaveError};
 use store::image::{ImageError, ResolveError};
 use store::pull::{PullError, PullErrorKind};
+use store::push::PushError;
 use store::reference::{Reference, ReferenceError};
+use store::registry::RegistryError;
 
 use crate::http;
 
@@ -26,6 +29,20 @@ pub(crate) enum Error {
     Conflict(String),
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// The repository has no tag here.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NothingToPush(String),
+    #[error("tag does not exist: {0}")]
+    NoSuchTag(String),
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// A registry does not say what it has.
+    #[error(transparent)]
+    Distribution(PullError),
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     #[error(transparent)]
     Store(#[from] ImageError),
     /// The daemon ends.
@@ -52,7 +69,11 @@ impl Error {
             Self::Reserved(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Pull(error) => pull_status(error.kind()),
-            Self::Store(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NothingToPush(_) | Self::NoSuchTag(_) => StatusCode::NOT_FOUND,
+            Self::Distribution(error) => distribution_status(error),
+            Self::Push(_) | Self::Save(_) | Self::Load(_) | Self::Store(_) | Self::Stopped => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 }
@@ -61,6 +82,21 @@ impl Error {
 fn pull_status(kind: PullErrorKind) -> StatusCode {
     match kind {
         PullErrorKind::NotFound | PullErrorKind::UnsupportedPlatform => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The registry's own status where it is one of these.
+fn distribution_status(error: &PullError) -> StatusCode {
+    match error {
+        PullError::Registry(RegistryError::Api(error)) => match error.status {
+            401 => StatusCode::UNAUTHORIZED,
+            403 => StatusCode::FORBIDDEN,
+            404 => StatusCode::NOT_FOUND,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+        PullError::Registry(RegistryError::NoCredentials { .. }) => StatusCode::UNAUTHORIZED,
+        PullError::Manifest(_) => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

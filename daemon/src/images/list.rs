@@ -134,7 +134,7 @@ fn summary(image: &Image, choice: &Choice<'_>) -> Option<Summary> {
     })
 }
 
-fn created(image: &Image) -> Timestamp {
+pub(super) fn created(image: &Image) -> Timestamp {
     image.created.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn bytes(size: u64) -> i64 {
 }
 
 /// A point in time: seconds since 1970, RFC 3339, a date, or a duration before now (`10m`).
-fn parse_time(text: &str) -> Result<Timestamp, Error> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, Error> {
     let wrong = |_| Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
     crate::events::time::parse(text, Timestamp::now()).map_err(wrong)
 }

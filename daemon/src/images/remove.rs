@@ -47,7 +47,7 @@ impl Images {
         Ok(deleted)
     }
 
-    fn remove_image(&self, image: &Image) -> Result<Vec<Deleted>, Error> {
+    pub(super) fn remove_image(&self, image: &Image) -> Result<Vec<Deleted>, Error> {
         let removed = self.store.images().remove(&image.id)?;
         let id = image.id.to_string();
         let mut deleted = Vec::new();

@@ -76,12 +76,21 @@ pub(crate) fn put(db: &Transaction<'_>, new: &NewRow<'_>) -> rusqlite::Result<()
         put_tag(db, new.id, repository, tag)?;
     }
     if let Some((repository, digest)) = new.digest {
-        db.execute(
-            "INSERT OR REPLACE INTO image_digests (repository, digest, image_id)
-             VALUES (?1, ?2, ?3)",
-            params![repository, digest, new.id],
-        )?;
+        put_digest(db, new.id, repository, digest)?;
     }
+    Ok(())
+}
+
+pub(crate) fn put_digest(
+    db: &Transaction<'_>,
+    id: &ImageId,
+    repository: &str,
+    digest: &Digest,
+) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO image_digests (repository, digest, image_id) VALUES (?1, ?2, ?3)",
+        params![repository, digest, id],
+    )?;
     Ok(())
 }
 

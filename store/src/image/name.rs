@@ -28,6 +28,27 @@ impl Images {
         self.inner.names_changed()
     }
 
+    /// Notes what a registry knows an image by; `reference` has the digest.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoTag` without a digest, the file system's or the database's.
+    pub fn note_digest(&self, id: &ImageId, reference: &Reference) -> Result<(), ImageError> {
+        let Some(digest) = reference.digest() else {
+            return Err(ImageError::NoTag(reference.clone()));
+        };
+        let found = self.inner.db.durable(|db| {
+            let found = images::exists(db, id)?;
+            if found {
+                images::put_digest(db, id, &reference.name(), digest)?;
+            }
+            Ok(found)
+        })?;
+        if !found {
+            return Err(ImageError::NotFound(id.to_string()));
+        }
+        self.inner.names_changed()
+    }
+
     /// Takes a tag or a digest away; the image stays, even without any name.
     ///
     /// # Errors

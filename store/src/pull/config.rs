@@ -10,14 +10,14 @@ use super::platform::Platform;
 use crate::digest::Digest;
 
 /// Largest config, in bytes.
-pub(super) const CONFIG_LIMIT: u64 = 8 * 1024 * 1024;
+pub(crate) const CONFIG_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The part of a config that decides about its layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Config {
-    pub(super) platform: Platform,
+pub(crate) struct Config {
+    pub(crate) platform: Platform,
     /// Of the uncompressed layers, lowest first.
-    pub(super) diff_ids: Vec<Digest>,
+    pub(crate) diff_ids: Vec<Digest>,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct RootFs {
 }
 
 /// Reads a config that belongs to a manifest with `layers` layers.
-pub(super) fn parse(bytes: &[u8], layers: usize) -> Result<Config, ManifestError> {
+pub(crate) fn parse(bytes: &[u8], layers: usize) -> Result<Config, ManifestError> {
     let what = "config";
     let raw: Raw = json::parse(what, bytes)?;
     if !matches!(raw.rootfs.kind.as_str(), "" | "layers") {

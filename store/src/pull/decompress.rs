@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Chain, Cursor, Read};
 use flate2::bufread::MultiGzDecoder;
 
 /// No layer unpacks to more bytes.
-pub(super) const UNPACKED_LIMIT: u64 = 256 << 30;
+pub(crate) const UNPACKED_LIMIT: u64 = 256 << 30;
 
 const MAGIC_LEN: usize = 4;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -21,14 +21,14 @@ enum Kind<'a, R: BufRead> {
 }
 
 /// The uncompressed bytes of a layer.
-pub(super) struct Decoder<'a, R: BufRead> {
+pub(crate) struct Decoder<'a, R: BufRead> {
     kind: Kind<'a, R>,
     room: u64,
 }
 
 impl<'a, R: BufRead> Decoder<'a, R> {
     /// Looks at the first bytes to tell how the rest is compressed.
-    pub(super) fn new(source: &'a mut R) -> io::Result<Self> {
+    pub(crate) fn new(source: &'a mut R) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(MAGIC_LEN);
         source.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
         let is_gzip = magic.starts_with(GZIP_MAGIC);
@@ -43,6 +43,17 @@ impl<'a, R: BufRead> Decoder<'a, R> {
         };
         Ok(Self { kind, room: UNPACKED_LIMIT })
     }
+}
+
+/// What OCI's media types add for how a layer is compressed: `""`, `+gzip` or `+zstd`.
+pub(crate) fn suffix(layer: &mut impl Read) -> io::Result<&'static str> {
+    let mut magic = Vec::with_capacity(MAGIC_LEN);
+    layer.take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
+    Ok(match magic.as_slice() {
+        magic if magic.starts_with(GZIP_MAGIC) => "+gzip",
+        magic if magic == ZSTD_MAGIC => "+zstd",
+        _ => "",
+    })
 }
 
 impl<R: BufRead> Read for Decoder<'_, R> {

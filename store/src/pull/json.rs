@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use super::manifest::ManifestError;
 
 /// Deepest nesting of arrays and objects.
-pub(super) const DEPTH_LIMIT: usize = 64;
+pub(crate) const DEPTH_LIMIT: usize = 64;
 
 /// Reads a whole document; `what` names it in errors.
-pub(super) fn parse<T: DeserializeOwned>(
+pub(crate) fn parse<T: DeserializeOwned>(
     what: &'static str,
     bytes: &[u8],
 ) -> Result<T, ManifestError> {

@@ -11,7 +11,7 @@ use super::platform::Platform;
 use crate::digest::{Digest, DigestError};
 
 /// Most layers of one image.
-pub(super) const LAYERS_LIMIT: usize = 500;
+pub(crate) const LAYERS_LIMIT: usize = 500;
 
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -81,24 +81,24 @@ pub enum ManifestError {
 /// A descriptor whose digest is not looked at yet.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     #[serde(default)]
-    pub(super) media_type: String,
+    pub(crate) media_type: String,
     digest: String,
-    pub(super) size: u64,
-    pub(super) platform: Option<Platform>,
+    pub(crate) size: u64,
+    pub(crate) platform: Option<Platform>,
 }
 
 /// Where some bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Descriptor {
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+pub(crate) struct Descriptor {
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
 }
 
 impl Entry {
-    pub(super) fn descriptor(&self, what: &'static str) -> Result<Descriptor, ManifestError> {
+    pub(crate) fn descriptor(&self, what: &'static str) -> Result<Descriptor, ManifestError> {
         let digest =
             Digest::parse(&self.digest).map_err(|source| ManifestError::Digest { what, source })?;
         Ok(Descriptor { media_type: self.media_type.clone(), digest, size: self.size })
@@ -107,16 +107,16 @@ impl Entry {
 
 /// The manifest of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ImageManifest {
-    pub(super) media_type: String,
-    pub(super) config: Descriptor,
+pub(crate) struct ImageManifest {
+    pub(crate) media_type: String,
+    pub(crate) config: Descriptor,
     /// Lowest first.
-    pub(super) layers: Vec<Descriptor>,
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 /// What a registry keeps under a tag.
 #[derive(Debug, Clone)]
-pub(super) enum Document {
+pub(crate) enum Document {
     Index(Vec<Entry>),
     Image(ImageManifest),
 }
@@ -133,7 +133,7 @@ struct Raw {
 }
 
 /// Reads a document; `announced` is the media type of the descriptor or header that led to it.
-pub(super) fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, ManifestError> {
+pub(crate) fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, ManifestError> {
     const WHAT: &str = "manifest";
     if announced.is_some_and(|announced| announced.starts_with(DOCKER_SCHEMA_1)) {
         return Err(ManifestError::Schema1);

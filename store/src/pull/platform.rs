@@ -110,7 +110,7 @@ impl Platform {
     }
 
     /// The position of the best of the candidates, the first of equals.
-    pub(super) fn choose<'a>(
+    pub(crate) fn choose<'a>(
         &self,
         candidates: impl Iterator<Item = Option<&'a Self>>,
     ) -> Option<usize> {

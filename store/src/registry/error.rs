@@ -168,7 +168,7 @@ pub enum RegistryError {
     /// No answer, or one that broke off.
     #[error("{method} \"{url}\": {reason}")]
     Network {
-        /// `Get`, `Head` or `Post`.
+        /// `Get`, `Head`, `Post`, `Put` or `Patch`.
         method: &'static str,
         /// What was asked for, without its query.
         url: String,

@@ -8,6 +8,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 
 use super::auth::{Authenticator, Credentials};
 use super::challenge;
+use super::content::Content;
 use super::endpoint::Endpoint;
 use super::retry::{RetryPolicy, retry_after};
 use super::transport::{Request, Transport, is_success};
@@ -28,7 +29,30 @@ pub(super) struct Ask {
     /// What 404 means where the registry does not say.
     pub(super) unknown: Code,
     pub(super) is_document: bool,
+    /// What is uploaded.
+    pub(super) content: Option<Content>,
     pub(super) retry: RetryPolicy,
+}
+
+/// What a token has to allow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Access<'a> {
+    Pull,
+    /// And to take blobs from these repositories of the same registry.
+    Push(&'a [String]),
+}
+
+impl Access<'_> {
+    /// Scopes, separated by spaces.
+    fn scope(self, path: &str) -> String {
+        match self {
+            Self::Pull => format!("repository:{path}:pull"),
+            Self::Push(sources) => {
+                let sources = sources.iter().map(|source| format!(" repository:{source}:pull"));
+                format!("repository:{path}:pull,push{}", sources.collect::<String>())
+            }
+        }
+    }
 }
 
 /// One repository at one address.
@@ -47,6 +71,7 @@ impl Repository {
         endpoint: &Endpoint,
         path: &str,
         credentials: Option<Credentials>,
+        access: Access<'_>,
     ) -> Result<Arc<Self>, RegistryError> {
         let wrong = |_| RegistryError::protocol(endpoint.base.to_string(), "malformed repository");
         let base = endpoint.base.join(&format!("v2/{path}/")).map_err(wrong)?;
@@ -57,7 +82,7 @@ impl Repository {
         }
         Ok(Arc::new(Self {
             transport: Transport::new(registries, endpoint),
-            auth: Authenticator::new(credentials, Some(format!("repository:{path}:pull"))),
+            auth: Authenticator::new(credentials, Some(access.scope(path))),
             base,
             retry,
         }))
@@ -74,8 +99,21 @@ impl Repository {
             from: 0,
             unknown,
             is_document: true,
+            content: None,
             retry: self.retry,
         })
+    }
+
+    /// A request to where the registry said that an upload goes on; asked once.
+    pub(super) fn ask_at(
+        &self,
+        url: &Url,
+        method: Method,
+        content: Option<Content>,
+    ) -> Result<Ask, RegistryError> {
+        let ask = self.ask("blobs/uploads/", Code::Other("BLOB_UPLOAD_UNKNOWN".to_owned()))?;
+        let retry = RetryPolicy { attempts: 1, ..self.retry };
+        Ok(Ask { method, url: url.clone(), content, is_document: false, retry, ..ask })
     }
 
     /// Whether there is somebody at this address.
@@ -112,7 +150,11 @@ impl Repository {
     async fn request_once(&self, ask: &Ask) -> Result<Response, RegistryError> {
         let mut challenged = 0;
         loop {
-            let authorization = self.auth.header(&self.transport).await?;
+            // Only the registry itself is shown who we are, wherever uploads go.
+            let authorization = match ask.url.origin() == self.base.origin() {
+                true => self.auth.header(&self.transport).await?,
+                false => None,
+            };
             let request = Request {
                 method: ask.method.clone(),
                 url: ask.url.clone(),
@@ -120,11 +162,12 @@ impl Repository {
                 from: ask.from,
                 authorization,
                 form: None,
+                content: ask.content.clone(),
                 is_document: ask.is_document,
             };
             let response = self.transport.send(&request).await?;
             let status = response.status();
-            if is_success(status) {
+            if is_success(status) || is_accepted(ask, status) {
                 return Ok(response);
             }
             let challenges = challenge::of(&response);
@@ -142,6 +185,13 @@ impl Repository {
             return Err(ApiError::new(status.as_u16(), &challenges, &body, unknown, wait).into());
         }
     }
+}
+
+/// What is sent is created or accepted; the state of an upload has no content.
+fn is_accepted(ask: &Ask, status: StatusCode) -> bool {
+    let is_state = ask.method == Method::GET && status == StatusCode::NO_CONTENT;
+    let is_taken = matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED);
+    is_state || ask.content.is_some() && (is_taken || status == StatusCode::NO_CONTENT)
 }
 
 fn asked_wait(headers: &HeaderMap) -> Option<std::time::Duration> {

@@ -143,9 +143,12 @@ impl TokenService {
 
     /// What is wanted and what the challenge names, each once.
     fn scopes<'a>(&'a self, wanted: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let wanted = wanted.into_iter().flat_map(|scopes| scopes.split(' '));
         let named = self.scope.iter().flat_map(|scope| scope.split(' '));
-        let named = named.filter(move |scope| !scope.is_empty() && Some(*scope) != wanted);
-        wanted.into_iter().chain(named)
+        let known = wanted.clone();
+        let named = named
+            .filter(move |scope| !scope.is_empty() && !known.clone().any(|known| known == *scope));
+        wanted.chain(named)
     }
 
     fn token(&self, body: &[u8]) -> Result<Token, RegistryError> {

@@ -16,6 +16,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
 
 use super::certs::HostCerts;
+use super::content::Content;
 use super::endpoint::{Endpoint, authority, is_loopback};
 use super::{Registries, RegistryError};
 
@@ -37,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) authorization: Option<HeaderValue>,
     /// A body of `application/x-www-form-urlencoded`.
     pub(crate) form: Option<String>,
+    /// What is uploaded.
+    pub(crate) content: Option<Content>,
     /// The whole answer has to arrive within `Timeouts::document`.
     pub(crate) is_document: bool,
 }
@@ -50,8 +53,14 @@ impl Request {
             from: 0,
             authorization: None,
             form: None,
+            content: None,
             is_document: true,
         }
+    }
+
+    /// Not asked for anything: its answer is looked at as it is, redirects too.
+    fn is_upload(&self) -> bool {
+        self.content.is_some()
     }
 }
 
@@ -59,6 +68,8 @@ impl Request {
 struct ClientKey {
     authority: String,
     is_tls: bool,
+    /// Nothing is read while a large body is sent: the sender watches that instead.
+    is_upload: bool,
 }
 
 /// The connections of one pull or login.
@@ -92,7 +103,7 @@ impl Transport {
         for _ in 0..=REDIRECT_LIMIT {
             let response = self.send_once(request, &url).await?;
             let redirected = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-            if !redirected || request.method == Method::POST {
+            if !redirected || request.method == Method::POST || request.is_upload() {
                 return Ok(response);
             }
             url = self.next_hop(&url, &response)?;
@@ -102,7 +113,7 @@ impl Transport {
 
     async fn send_once(&self, request: &Request, url: &Url) -> Result<Response, RegistryError> {
         let mut builder = self
-            .client(url)?
+            .client(url, request.is_upload())?
             .request(request.method.clone(), url.clone())
             .header(ACCEPT, request.accept);
         if request.from > 0 {
@@ -114,6 +125,9 @@ impl Transport {
         let same_origin = url.origin() == request.url.origin();
         if let Some(authorization) = request.authorization.as_ref().filter(|_| same_origin) {
             builder = builder.header(AUTHORIZATION, authorization);
+        }
+        if let Some(content) = &request.content {
+            builder = content.on(builder);
         }
         if let Some(form) = &request.form {
             builder = builder
@@ -144,8 +158,9 @@ impl Transport {
         self.unverified.as_ref() == Some(&authority) || self.registries.is_insecure_host(&authority)
     }
 
-    fn client(&self, url: &Url) -> Result<Client, RegistryError> {
-        let key = ClientKey { authority: authority(url), is_tls: url.scheme() == "https" };
+    fn client(&self, url: &Url, is_upload: bool) -> Result<Client, RegistryError> {
+        let is_tls = url.scheme() == "https";
+        let key = ClientKey { authority: authority(url), is_tls, is_upload };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
@@ -169,8 +184,10 @@ impl Transport {
             .http1_only()
             .redirect(redirect::Policy::none())
             .connect_timeout(connect)
-            .read_timeout(config.timeouts.read)
             .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT);
+        if !key.is_upload {
+            builder = builder.read_timeout(config.timeouts.read);
+        }
         if is_loopback(url.host_str().unwrap_or_default()) {
             builder = builder.no_proxy();
         }
@@ -219,6 +236,8 @@ pub(crate) fn network(method: &Method, url: &Url, error: reqwest::Error) -> Regi
     let method = match *method {
         Method::HEAD => "Head",
         Method::POST => "Post",
+        Method::PUT => "Put",
+        Method::PATCH => "Patch",
         _ => "Get",
     };
     let is_timeout = error.is_timeout();

@@ -2,9 +2,6 @@
 //!
 //! What fails before the first line is an HTTP error; what fails later is the stream's last line.
 
-use std::pin::Pin;
-
-use api_spec::progress::Message;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -13,18 +10,13 @@ use store::pull::PullOptions;
 use store::reference::Reference;
 use tokio::sync::mpsc;
 
+use super::progress::{self, Failure};
 use crate::app::App;
 use crate::http::credentials;
 use crate::http::error::Error;
 use crate::http::extract::{Api, Query};
-use crate::http::reply::{self, Gone, Sender};
 use crate::images::pull::PROGRESS_QUEUE;
 use crate::images::{self, platform, tag};
-
-/// What ends each line of a progress stream.
-const LINE_END: &str = "\r\n";
-/// API 1.52 dropped the error's second spelling.
-const ERROR_FIELD_UNTIL: u32 = 52;
 
 pub(crate) async fn handle(
     State(app): State<App>,
@@ -41,65 +33,9 @@ pub(crate) async fn handle(
         credentials: credentials::of_request(&headers),
         all_tags,
     };
-    let (lines, mut progress) = mpsc::channel(PROGRESS_QUEUE);
-    let mut pull: Pull =
-        Box::pin(async move { app.images.pull(&reference, &options, lines).await });
-    let mut outcome = None;
-    let first = tokio::select! {
-        biased;
-        first = progress.recv() => first,
-        done = &mut pull => {
-            outcome = Some(done);
-            progress.try_recv().ok()
-        }
-    };
-    if first.is_none()
-        && let Some(Err(failed)) = outcome
-    {
-        return Err(failed.into());
-    }
-    let (sender, response) = reply::stream(reply::JSON);
-    tokio::spawn(async move {
-        // An error only says that the client has gone; the pull is dropped then.
-        let Ok(outcome) = send_all(first, progress, pull, outcome, &sender).await else { return };
-        if let Err(failed) = outcome {
-            let mut last = Message::error(Error::from(failed).message);
-            if api.since(ERROR_FIELD_UNTIL) {
-                last.error = None;
-            }
-            let _ = sender.send_json(&last, LINE_END).await;
-        }
-    });
-    Ok(response)
-}
-
-/// A pull on its way.
-type Pull = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-type Outcome = Result<(), images::Error>;
-
-/// Sends lines until the pull has ended and all its lines are out; what became of it.
-async fn send_all(
-    first: Option<Message>,
-    mut progress: mpsc::Receiver<Message>,
-    mut pull: Pull,
-    mut outcome: Option<Outcome>,
-    lines: &Sender,
-) -> Result<Outcome, Gone> {
-    if let Some(first) = first {
-        lines.send_json(&first, LINE_END).await?;
-    }
-    while outcome.is_none() {
-        tokio::select! {
-            biased;
-            Some(line) = progress.recv() => lines.send_json(&line, LINE_END).await?,
-            done = &mut pull => outcome = Some(done),
-            () = lines.closed() => return Err(Gone),
-        }
-    }
-    while let Ok(line) = progress.try_recv() {
-        lines.send_json(&line, LINE_END).await?;
-    }
-    Ok(outcome.unwrap_or(Err(images::Error::Stopped)))
+    let (lines, receiver) = mpsc::channel(PROGRESS_QUEUE);
+    let pull = Box::pin(async move { app.images.pull(&reference, &options, lines).await });
+    progress::respond(api, pull, receiver, Failure::Early).await
 }
 
 /// What to pull, and whether it is every tag of the repository. The tag may be a digest.

@@ -1,0 +1,212 @@
+//! Pushing an image: blobs that the registry lacks, several at once, then the manifest as it is
+//! here, so that the digest stays what it was where the image came from.
+
+mod layer;
+
+use std::sync::Arc;
+
+use futures_util::stream::{FuturesUnordered, TryStreamExt as _};
+use tokio::sync::Semaphore;
+
+use crate::content::ContentError;
+use crate::digest::Digest;
+use crate::image::{Image, ImageError, Images, Manifest};
+use crate::pull::ManifestError;
+use crate::pull::manifest::{self, Document, ImageManifest};
+use crate::reference::Reference;
+use crate::registry::manifest::MANIFEST_LIMIT;
+use crate::registry::repository::{Access, Repository};
+use crate::registry::{Credentials, Registries, RegistryError};
+use crate::{Lease, Store};
+use layer::Layer;
+
+/// Layers of one push that are sent at the same time, as dockerd's default.
+const CONCURRENT_UPLOADS: usize = 5;
+/// Repositories that are asked for a blob before it is sent.
+const MOUNT_SOURCES: usize = 3;
+
+/// Why a push failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The registry said no, or nothing.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The registry took no byte for too long.
+    #[error("{0}: the registry takes nothing any more")]
+    Stalled(String),
+    /// The image's manifest is damaged.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A blob is not here or cannot be read.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// What the registry calls the image cannot be noted.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A thread ended before its work did.
+    #[error("push was stopped")]
+    Stopped,
+}
+
+/// A step of a push; layers by their short diff ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum PushProgress {
+    Preparing { id: String },
+    Waiting { id: String },
+    Pushing { id: String, current: u64, total: u64 },
+    Pushed { id: String },
+    AlreadyExists { id: String },
+    Mounted { id: String, from: String },
+}
+
+/// An image that a registry has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// Of the manifest.
+    pub digest: Digest,
+    /// Of the manifest, in bytes.
+    pub size: u64,
+}
+
+/// What is pushed, read from the store.
+struct Parcel {
+    bytes: Vec<u8>,
+    descriptor: Manifest,
+    manifest: ImageManifest,
+}
+
+/// One push at one address.
+struct Session<'a, P> {
+    store: &'a Store,
+    repository: Arc<Repository>,
+    /// Repositories of the same registry that may have the blobs.
+    sources: Vec<String>,
+    progress: &'a P,
+}
+
+/// Pushes an image under the tag of `reference`. Dropping the future stops it.
+///
+/// # Errors
+/// See [`PushError`]; blobs that were taken stay at the registry.
+pub async fn push(
+    store: &Store,
+    registries: &Registries,
+    image: &Image,
+    reference: &Reference,
+    credentials: Option<Credentials>,
+    progress: impl Fn(PushProgress) + Send + Sync,
+) -> Result<Pushed, PushError> {
+    let _lease: Lease = store.lease("push");
+    let parcel = read(store.images(), image).await?;
+    let sources = sources(image, reference);
+    let mut last = None;
+    for endpoint in registries.endpoints(reference.domain()).await {
+        if endpoint.mirror {
+            continue;
+        }
+        let access = Access::Push(&sources);
+        let path = reference.path();
+        let repository = Repository::new(registries, &endpoint, path, credentials.clone(), access)?;
+        let sources = sources.clone();
+        let session = Session { store, repository, sources, progress: &progress };
+        match session.push(image, &parcel, reference).await {
+            // Another address may do better: http behind https.
+            Err(error) if !session.repository.has_answered() => last = Some(error),
+            Err(error) => return Err(error),
+            Ok(pushed) => {
+                let (images, id) = (store.images(), image.id.clone());
+                let name = reference.with_digest(&pushed.digest);
+                blocking(move || images.note_digest(&id, &name)).await?;
+                return Ok(pushed);
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        RegistryError::protocol(reference.domain(), "malformed registry address").into()
+    }))
+}
+
+impl<P: Fn(PushProgress) + Send + Sync> Session<'_, P> {
+    async fn push(
+        &self,
+        image: &Image,
+        parcel: &Parcel,
+        reference: &Reference,
+    ) -> Result<Pushed, PushError> {
+        let layers = layers(image, &parcel.manifest);
+        // Whoever does not answer at all is not told of; another address may be tried.
+        let first = layers.first().map_or(&parcel.manifest.config.digest, |layer| &layer.digest);
+        self.repository.has_blob(first).await?;
+        for (number, layer) in layers.iter().enumerate() {
+            let id = layer.id.clone();
+            (self.progress)(PushProgress::Preparing { id: id.clone() });
+            if number >= CONCURRENT_UPLOADS {
+                (self.progress)(PushProgress::Waiting { id });
+            }
+        }
+        let turns = Semaphore::new(CONCURRENT_UPLOADS);
+        let pushes: FuturesUnordered<_> =
+            layers.iter().map(|layer| self.push_layer(layer, &turns)).collect();
+        pushes.try_collect::<()>().await?;
+        let config = &parcel.manifest.config;
+        self.push_blob(&config.digest, &|_, _| {}).await?;
+        let Manifest { digest, media_type, size } = parcel.descriptor.clone();
+        let tag = reference.tag().unwrap_or(crate::reference::DEFAULT_TAG);
+        self.repository.put_manifest(tag, &media_type, &parcel.bytes).await?;
+        Ok(Pushed { digest, size })
+    }
+}
+
+/// The layers, topmost first as dockerd shows them; each blob once.
+fn layers(image: &Image, manifest: &ImageManifest) -> Vec<Layer> {
+    let diff_ids = image.config.rootfs().diff_ids();
+    let mut layers: Vec<Layer> = Vec::new();
+    for (blob, diff_id) in manifest.layers.iter().zip(diff_ids).rev() {
+        if layers.iter().any(|layer| layer.digest == blob.digest) {
+            continue;
+        }
+        let id = Digest::parse(diff_id).map_or_else(|_| blob.digest.short(), |id| id.short());
+        layers.push(Layer { id, digest: blob.digest.clone() });
+    }
+    layers
+}
+
+/// Other repositories of the same registry that know the image.
+fn sources(image: &Image, reference: &Reference) -> Vec<String> {
+    let names = image.repo_digests.iter().filter_map(|name| Reference::parse_named(name).ok());
+    let others =
+        names.filter(|name| name.domain() == reference.domain() && name.path() != reference.path());
+    let mut sources: Vec<String> = others.map(|name| name.path().to_owned()).collect();
+    sources.dedup();
+    sources.truncate(MOUNT_SOURCES);
+    sources
+}
+
+async fn read(images: Images, image: &Image) -> Result<Parcel, PushError> {
+    let descriptor = image.manifest.clone();
+    blocking(move || {
+        let bytes = images.inner.read_small(&descriptor.digest, MANIFEST_LIMIT)?;
+        match manifest::parse(&bytes, Some(&descriptor.media_type))? {
+            Document::Image(manifest) => Ok(Parcel { bytes, descriptor, manifest }),
+            Document::Index(_) => {
+                let reason = "an index where a manifest should be".to_owned();
+                Err(PushError::from(ManifestError::Invalid { what: "manifest", reason }))
+            }
+        }
+    })
+    .await
+}
+
+/// Runs what blocks on a thread for that.
+async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, PushError>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    PushError: From<E>,
+{
+    let result = tokio::task::spawn_blocking(work).await.map_err(|_| PushError::Stopped)?;
+    result.map_err(PushError::from)
+}
