@@ -48,7 +48,7 @@ impl Actor {
 
     /// The second half of a restart.
     pub(super) async fn start_again(&mut self, replies: Vec<Reply>) {
-        self.starting.extend(replies);
+        self.starting.extend(replies.into_iter().map(|reply| (reply, Outcome::Done)));
         self.again = true;
         self.progress.restart_count = 0;
         self.start().await;
