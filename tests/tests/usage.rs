@@ -17,7 +17,7 @@ fn words(value: &Value) -> Vec<&str> {
 #[test]
 fn processes_are_shown() {
     let daemon = Daemon::start();
-    let script = "sleep 1000 & sleep 1001";
+    let script = "sleep 1000 & sleep 1001; true";
     let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", script], "User": "0" }));
     let table = eventually("three processes", Duration::from_secs(20), || {
         let table = daemon.http().get(&format!("/containers/{id}/top")).expect(200).json();
@@ -157,7 +157,7 @@ fn limits_change_while_it_runs() {
     let text = update(json!({ "Memory": 1_073_741_824 })).expect(409).message();
     let prefix = format!("Cannot update container {id}: Memory limit should be smaller than");
     assert!(text.starts_with(&prefix), "{text}");
-    update(json!({ "Memory": 201_326_592, "MemorySwap": -1, "NanoCpus": 500_000_000 })).expect(200);
+    update(json!({ "Memory": 134_217_728, "MemorySwap": -1, "NanoCpus": 500_000_000 })).expect(200);
     assert_eq!(daemon.inspect(&id)["HostConfig"]["MemorySwap"], -1);
     let text = update(json!({ "CpuPeriod": 50_000 })).expect(409).message();
     assert!(text.ends_with("CPU Period cannot be updated as NanoCPUs has already been set"));

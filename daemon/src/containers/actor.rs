@@ -155,7 +155,7 @@ impl Actor {
             },
             Command::Pause(reply) => _ = reply.send(self.pause().await),
             Command::Unpause(reply) => _ = reply.send(self.unpause()),
-            Command::Rename { name, reply } => _ = reply.send(self.rename(name)),
+            Command::Rename { name, reply } => _ = reply.send(self.rename(&name)),
             Command::Update { update, reply } => _ = reply.send(self.update(&update).await),
             Command::Kill { signal, reply } => match self.admit(Request::Kill) {
                 Ok(_) => self.kill(signal, reply),

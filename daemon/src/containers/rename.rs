@@ -7,9 +7,9 @@ use super::names;
 use super::state::Request;
 
 impl Actor {
-    pub(super) fn rename(&mut self, name: String) -> Result<Outcome, Error> {
+    pub(super) fn rename(&mut self, name: &str) -> Result<Outcome, Error> {
         self.admit(Request::Change)?;
-        let bare = name.strip_prefix('/').unwrap_or(&name);
+        let bare = name.strip_prefix('/').unwrap_or(name);
         if bare.is_empty() {
             return Err(Error::Invalid("Neither old nor new names may be empty".to_owned()));
         }
