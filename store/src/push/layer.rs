@@ -116,8 +116,8 @@ impl<P: Fn(PushProgress) + Send + Sync> Session<'_, P> {
             }
             if now != seen {
                 (seen, since) = (now, Instant::now());
+                told(now.min(source.size), source.size);
             }
-            told(now.min(source.size), source.size);
         }
     }
 }

@@ -210,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn several_scopes_are_asked_for_each_once() {
+        let wanted = "repository:a/b:pull,push repository:c:pull repository:a/b:pull";
+        let request = service().request(None, Some(wanted));
+        let scopes = request.url.query_pairs().filter(|(name, _)| name == "scope");
+        let scopes: Vec<_> = scopes.map(|(_, scope)| scope.into_owned()).collect();
+        assert_eq!(scopes.join(" "), wanted);
+    }
+
+    #[test]
     fn tokens_live_within_limits() {
         let token = service().token(br#"{"access_token":"t","expires_in":1}"#).expect("token");
         assert!(token.is_fresh(Instant::now() + Duration::from_secs(50)));
