@@ -347,7 +347,7 @@ fn skopeo_reads_what_is_saved_and_writes_what_is_loaded() {
         return; // dockerd with its own layers does not load a bare layout.
     }
     let bare = format!("oci-archive:{}:{tag}", at("three.tar"));
-    skopeo(&["copy", &format!("oci:{}:x", at("one")), &bare]).ok();
+    skopeo(&["copy", &format!("oci-archive:{}", at("saved.tar")), &bare]).ok();
     let said = loaded(&load(&daemon, "", &fs::read(at("three.tar")).expect("archive")));
     assert_eq!(said, [format!("Loaded image: {tag}")]);
     assert_eq!(inspect(&daemon, &tag)["Id"], image.id());
