@@ -17,7 +17,7 @@ pub use create::{CreateRequest, CreateResponse, WaitError, WaitResponse};
 pub use host_config::{HostConfig, LogConfig, RestartPolicy};
 pub use inspect::{ContainerInspect, ContainerState, DriverData, ZERO_TIME};
 pub use list::{ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings};
-pub use mount::{BindOptions, Mount, MountPoint, TmpfsOptions, VolumeOptions};
+pub use mount::{BindOptions, Mount, MountPoint, TmpfsOptions, VolumeDriver, VolumeOptions};
 pub use resources::{DeviceMapping, DeviceRequest, ThrottleDevice, Ulimit, WeightDevice};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats,

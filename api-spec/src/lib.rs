@@ -15,3 +15,4 @@ pub mod progress;
 pub mod stdcopy;
 pub mod system;
 pub mod version;
+pub mod volume;

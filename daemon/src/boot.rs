@@ -21,6 +21,7 @@ use crate::images::{self, Images};
 use crate::listen::{ListenError, Sockets};
 use crate::pidfile::{Pidfile, PidfileError};
 use crate::shutdown::{self, Signals};
+use crate::volumes::{self, Volumes};
 
 /// Others may pass through the roots but not list them; what is inside has its own modes.
 const ROOT_MODE: u32 = 0o711;
@@ -40,6 +41,8 @@ pub(crate) enum BootError {
     Launcher(#[from] LaunchError),
     #[error(transparent)]
     Registries(#[from] ConfigError),
+    #[error(transparent)]
+    Volumes(#[from] volumes::Error),
     #[error(transparent)]
     Containers(#[from] containers::Error),
     #[error("embedded image: {0}")]
@@ -114,15 +117,17 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
         images::embedded::ensure(&store).map_err(BootError::Embedded)?;
     }
     let events = Events::new();
+    let volumes = Volumes::open(store.clone(), events.clone())?;
     let containers = Containers::open(containers::Parts {
         config: Arc::clone(&config),
         store: store.clone(),
+        volumes: volumes.clone(),
         launcher: Arc::new(launcher),
         events: events.clone(),
     })?;
     containers.adopt()?;
     let images = Images::new(store.clone(), registries.clone(), containers.clone(), events.clone());
-    Ok(App::new(Services { config, store, registries, events, containers, images }))
+    Ok(App::new(Services { config, store, registries, events, containers, images, volumes }))
 }
 
 /// Makes a root directory, if need be with those above it.

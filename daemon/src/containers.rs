@@ -59,6 +59,7 @@ pub(crate) use prepare::log_path;
 pub(crate) use select::Selection;
 pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;
+pub(crate) use view::disk_usage;
 pub(crate) use wait::Condition;
 
 use crate::config::Config;
@@ -66,6 +67,7 @@ use crate::events::Events;
 use crate::guest;
 use crate::networks::Networks;
 use crate::spec::HostFacts;
+use crate::volumes::Volumes;
 use registry::Registry;
 
 /// The name of the only runtime.
@@ -84,6 +86,7 @@ pub(crate) struct Containers(Arc<Service>);
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
+    pub(crate) volumes: Volumes,
     pub(crate) launcher: Arc<Launcher>,
     pub(crate) events: Events,
     pub(crate) config: Arc<Config>,
@@ -93,6 +96,7 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 struct Service {
     store: Store,
+    volumes: Volumes,
     launcher: Arc<Launcher>,
     networks: Networks,
     events: Events,
@@ -124,7 +128,7 @@ pub(crate) struct ImageUse {
 impl Containers {
     /// Makes the default bridge and reads the facts of the host. Blocking; [`Containers::adopt`] comes next.
     pub(crate) fn open(parts: Parts) -> Result<Self, Error> {
-        let Parts { store, launcher, events, config } = parts;
+        let Parts { store, volumes, launcher, events, config } = parts;
         let host = Host::probe();
         let facts = HostFacts {
             cgroup_v2: matches!(host.layout, runtime::cgroup::Layout::V2 { .. }),
@@ -143,6 +147,7 @@ impl Containers {
             sampler: stats::Sampler::default(),
             registry: Mutex::default(),
             store,
+            volumes,
             launcher,
             events,
             host,

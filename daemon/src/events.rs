@@ -45,6 +45,7 @@ pub(crate) enum Kind {
     Container,
     Image,
     Network,
+    Volume,
 }
 
 impl Kind {
@@ -53,6 +54,7 @@ impl Kind {
             Self::Container => "container",
             Self::Image => "image",
             Self::Network => "network",
+            Self::Volume => "volume",
         }
     }
 }
@@ -113,7 +115,7 @@ impl Events {
 
 fn message(event: Event, now: jiff::Timestamp) -> Message {
     let from = event.attributes.get("image").cloned();
-    let legacy = event.kind != Kind::Network;
+    let legacy = matches!(event.kind, Kind::Container | Kind::Image);
     Message {
         status: legacy.then(|| event.action.clone()),
         id: legacy.then(|| event.id.clone()),

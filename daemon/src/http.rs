@@ -22,6 +22,7 @@ pub(crate) mod peer;
 pub(crate) mod reply;
 pub(crate) mod router;
 pub(crate) mod system;
+pub(crate) mod volumes;
 
 use std::sync::Arc;
 

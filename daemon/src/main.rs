@@ -20,6 +20,7 @@ mod pidfile;
 mod shutdown;
 mod spec;
 mod streams;
+mod volumes;
 
 use std::process::ExitCode;
 

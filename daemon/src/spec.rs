@@ -12,7 +12,7 @@ mod seccomp;
 
 use std::path::PathBuf;
 
-use api_spec::container::{ContainerConfig, HostConfig};
+use api_spec::container::{ContainerConfig, HostConfig, Mount};
 use oci_spec::runtime::{Linux, Root, Spec};
 use runtime::plan::Extras;
 
@@ -20,7 +20,8 @@ pub(crate) use caps::check_capability;
 pub(crate) use devices::HostDevice;
 pub(crate) use limits::{cgroup_path, check_cpus, limits, ulimit_type};
 pub(crate) use mounts::{
-    bind_sources, clean as clean_path, parse_bind, parse_tmpfs, targets as mount_targets,
+    Bind, VolumeMount, bind_sources, binds, clean as clean_path, parse_bind, parse_tmpfs,
+    targets as mount_targets,
 };
 pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
 pub(crate) use network::{etc_hosts, etc_resolv_conf};
@@ -37,8 +38,9 @@ pub(crate) struct Source<'a> {
     pub(crate) host_config: &'a HostConfig,
     /// Host files bound over `/etc/resolv.conf`, `/etc/hostname` and `/etc/hosts`.
     pub(crate) files: &'a Files,
-    /// Host directories of anonymous volumes and where they are mounted.
-    pub(crate) volumes: &'a [(PathBuf, String)],
+    pub(crate) volumes: &'a [VolumeMount],
+    /// Binds that come from other containers.
+    pub(crate) inherited: &'a [Mount],
     /// Host devices that `Devices` names, looked up.
     pub(crate) devices: &'a [HostDevice],
     /// Pids of the containers whose namespaces are joined (`container:<id>`).

@@ -19,6 +19,8 @@
 //! │   └── implied              until a commit: directories whose metadata the lower layers have
 //! ├── containers/<id>/         0700; upper/ work/ log/, and the daemon's bundle
 //! ├── empty/                   the lower directory of an image without layers
+//! ├── volumes/<name>/          0701
+//! │   └── _data/               what is mounted; never swept, whatever rows say
 //! ├── trash/                   renamed here, removed in the background
 //! └── jocker.db                SQLite, WAL: images, layers, snapshots, records
 //! ```
@@ -61,6 +63,7 @@ pub mod reference;
 pub mod registry;
 pub mod snapshot;
 mod trash;
+pub mod volume;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -88,6 +91,7 @@ pub use record::{Record, RecordError, Records};
 pub use recover::Recovery;
 pub use reference::Reference;
 pub use snapshot::{Snapshot, SnapshotError, Snapshots};
+pub use volume::{VolumeError, Volumes, is_volume_name};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +149,7 @@ const DIRECTORIES: &[(&str, u32)] = &[
     ("ingest", 0o700),
     ("layers", 0o700),
     ("trash", 0o700),
+    ("volumes", 0o701),
 ];
 
 impl Inner {
@@ -191,6 +196,10 @@ impl Inner {
 
     fn containers_dir(&self) -> PathBuf {
         self.root.join("containers")
+    }
+
+    fn volumes_dir(&self) -> PathBuf {
+        self.root.join("volumes")
     }
 
     fn trash_dir(&self) -> PathBuf {
@@ -256,6 +265,12 @@ impl Store {
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
         Snapshots { inner: self.inner.clone() }
+    }
+
+    /// The volumes' directories.
+    #[must_use]
+    pub fn volumes(&self) -> Volumes {
+        Volumes { inner: self.inner.clone() }
     }
 
     /// The daemon's documents.

@@ -266,7 +266,6 @@ fn what_is_not_supported_yet_is_refused_by_its_field() {
         ("PublishAllPorts", json!({ "PublishAllPorts": true })),
         ("Binds", json!({ "Binds": ["/tmp:/x"] })),
         ("Mounts", json!({ "Mounts": [{ "Type": "bind", "Source": "/tmp", "Target": "/x" }] })),
-        ("VolumesFrom", json!({ "VolumesFrom": ["x"] })),
         (
             "Devices",
             json!({ "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse",

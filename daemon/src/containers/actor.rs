@@ -60,6 +60,8 @@ pub(super) struct Actor {
     pub(super) stopping: Stopping,
     /// Who asked for the removal that waits for the end.
     pub(super) removing: Vec<Reply>,
+    /// The removal takes the anonymous volumes along.
+    pub(super) removing_volumes: bool,
     pub(super) waiting: Vec<Waiting>,
     pub(super) deferred: Vec<Command>,
     pub(super) restart_at: Option<Instant>,
@@ -100,6 +102,7 @@ impl Actor {
             again: false,
             stopping: Stopping::default(),
             removing: Vec::new(),
+            removing_volumes: false,
             waiting: Vec::new(),
             deferred: Vec::new(),
             restart_at: None,
@@ -161,10 +164,12 @@ impl Actor {
                 Ok(_) => self.kill(signal, reply),
                 Err(error) => _ = reply.send(Err(error)),
             },
-            Command::Remove { force, reply } => match self.admit(Request::Remove { force }) {
-                Ok(_) => self.remove(reply).await,
-                Err(error) => _ = reply.send(Err(error)),
-            },
+            Command::Remove { force, volumes, reply } => {
+                match self.admit(Request::Remove { force }) {
+                    Ok(_) => self.remove(volumes, reply).await,
+                    Err(error) => _ = reply.send(Err(error)),
+                }
+            }
             Command::Attach { streams, reply } => _ = reply.send(self.attach(streams)),
             Command::Resize { rows, columns, reply } => {
                 let resized = self.resize(rows, columns).await;

@@ -56,6 +56,8 @@ impl Service {
             State::Exited(_) if by_policy => First::Start,
             _ => First::Nothing,
         };
+        let volumes = definition.volumes.iter().map(|each| each.name.clone());
+        self.volumes.adopt(&definition.id, volumes);
         let definition = Arc::new(definition);
         let seed = Seed {
             writer: Writer::new(self.store.records(), &definition).map_err(Error::internal)?,

@@ -6,15 +6,16 @@ mod supported;
 
 use std::sync::Arc;
 
-use api_spec::container::{ContainerConfig, CreateRequest, CreateResponse, HostConfig};
+use api_spec::container::{CreateRequest, CreateResponse};
 use store::image::ResolveError;
 use store::{Image, RecordError};
 
 use super::actor::{Actor, Seed, event};
 use super::error::Error;
 use super::record::{Definition, Progress, Writer};
-use super::{Service, names, validate, volumes};
+use super::{Service, names, validate};
 use crate::spec;
+use crate::volumes::{self, Wanted};
 
 pub(super) use supported::check as refuse_later;
 
@@ -72,15 +73,17 @@ impl Service {
             self.resolve(name).ok().map(|peer| peer.definition.config.hostname.clone())
         });
         let CreateRequest { config, host_config, .. } = request;
+        let plan = self.plan_volumes(&config, &host_config)?;
         let definition = Definition {
             id: id.clone(),
             created: jiff::Timestamp::now().to_string(),
             image_id: image.id.to_string(),
-            volumes: anonymous_volumes(&config, &host_config),
+            volumes: plan.uses,
+            inherited: plan.inherited,
             config,
             host_config,
         };
-        let actor = self.store_new(&Arc::new(definition), name, &image)?;
+        let actor = self.store_new(&Arc::new(definition), name, &image, plan.wanted)?;
         Ok((actor, CreateResponse { id, warnings }))
     }
 
@@ -104,10 +107,15 @@ impl Service {
         Ok(Some(image))
     }
 
-    fn make_files(&self, definition: &Definition, image: &Image) -> Result<(), Error> {
+    fn make_files(
+        &self,
+        definition: &Definition,
+        image: &Image,
+        wanted: Vec<Wanted>,
+    ) -> Result<(), Error> {
         let snapshot =
             self.store.snapshots().prepare(&definition.id, image).map_err(Error::internal)?;
-        volumes::make(&snapshot, &definition.volumes).map_err(Error::internal)
+        self.take_up_volumes(definition, wanted, &volumes::Image::new(&snapshot))
     }
 
     /// The record takes the name; the snapshot follows. If that fails, the record goes again.
@@ -116,10 +124,12 @@ impl Service {
         definition: &Arc<Definition>,
         name: Option<&str>,
         image: &Image,
+        wanted: Vec<Wanted>,
     ) -> Result<Actor, Error> {
         let writer = Writer::new(self.store.records(), definition).map_err(Error::internal)?;
         let name = insert(&writer, name)?;
-        if let Err(error) = self.make_files(definition, image) {
+        if let Err(error) = self.make_files(definition, image, wanted) {
+            self.release_volumes(definition, true);
             self.store.snapshots().remove(&definition.id).map_err(Error::internal)?;
             writer.delete().map_err(Error::internal)?;
             return Err(error);
@@ -136,13 +146,6 @@ impl Service {
         self.events.publish(event(definition, &name, "create", &[]));
         Ok(actor)
     }
-}
-
-/// Mount points of anonymous volumes: those that nothing else is mounted on.
-fn anonymous_volumes(config: &ContainerConfig, host_config: &HostConfig) -> Vec<String> {
-    let taken = spec::mount_targets(host_config);
-    let targets = config.volumes.iter().flatten().map(|(path, _)| spec::clean_path(path));
-    targets.filter(|target| !taken.contains(target)).collect()
 }
 
 fn insert(writer: &Writer, name: Option<&str>) -> Result<String, Error> {

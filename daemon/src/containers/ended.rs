@@ -110,6 +110,7 @@ impl Actor {
         }
         self.publish();
         self.tell_network("disconnect");
+        self.tell_volumes_unmounted();
         self.tell(
             "die",
             &[

@@ -2,6 +2,8 @@
 
 use runtime::{StepError, StepErrorKind};
 
+use crate::volumes;
+
 /// An answer that is an error; the HTTP room gives each kind its status.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Error {
@@ -26,6 +28,9 @@ pub(crate) enum Error {
          (or rename) that container to be able to reuse that name."
     )]
     NameTaken { name: String, holder: String },
+    /// As the volume service says.
+    #[error(transparent)]
+    Volume(#[from] volumes::Error),
     /// 501: Docker has it, this daemon does not have it yet.
     #[error("{field} is not supported: {what}")]
     Unsupported { field: &'static str, what: String },

@@ -82,6 +82,8 @@ pub(super) enum Command {
     },
     Remove {
         force: bool,
+        /// With its anonymous volumes.
+        volumes: bool,
         reply: Reply,
     },
     Attach {
@@ -156,9 +158,9 @@ impl Handle {
         self.ask(|reply| Command::Kill { signal, reply }).await
     }
 
-    /// Removes it; `force` kills it before.
-    pub(crate) async fn remove(&self, force: bool) -> Result<Outcome, Error> {
-        self.ask(|reply| Command::Remove { force, reply }).await
+    /// Removes it, if asked for with its anonymous volumes; `force` kills it before.
+    pub(crate) async fn remove(&self, force: bool, volumes: bool) -> Result<Outcome, Error> {
+        self.ask(|reply| Command::Remove { force, volumes, reply }).await
     }
 
     /// Connects a client to its streams, now or when it is started.

@@ -95,7 +95,7 @@ impl Task {
         crash::step("start.connected");
         let files = self.files(&snapshot, lease.as_ref())?;
         self.bind_sources()?;
-        let (spec, plan) = self.plan(&files, &snapshot.dir)?;
+        let (spec, plan) = self.plan(&files)?;
         crash::step("start.compiled");
         let launched = self.launch(plan, &snapshot, netns, lease, &mut undo)?;
         undo.forget();
@@ -187,17 +187,16 @@ impl Task {
         }
     }
 
-    fn plan(&self, files: &Files, directory: &Path) -> Result<(Spec, Plan), Error> {
+    fn plan(&self, files: &Files) -> Result<(Spec, Plan), Error> {
         let devices = super::devices::find(&self.definition.host_config)?;
-        let volumes: Vec<_> = (self.definition.volumes.iter().enumerate())
-            .map(|(number, target)| (super::volumes::directory(directory, number), target.clone()))
-            .collect();
+        let volumes = self.service.volume_mounts(&self.definition)?;
         let source = Source {
             id: &self.definition.id,
             config: &self.definition.config,
             host_config: &self.definition.host_config,
             files,
             volumes: &volumes,
+            inherited: &self.definition.inherited,
             devices: &devices,
             joined: self.peers.namespaces,
             host: &self.service.facts,

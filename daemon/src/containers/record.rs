@@ -1,10 +1,11 @@
 //! What is stored of a container: what it is, fixed at its creation, and how far it has come.
 
-use api_spec::container::{ContainerConfig, HostConfig};
+use api_spec::container::{ContainerConfig, HostConfig, Mount};
 use serde::{Deserialize, Serialize};
 use store::Records;
 
 use super::state::{Exit, State};
+use super::volumes::VolumeUse;
 use crate::networks::Lease;
 
 /// The records' kind in the store.
@@ -24,9 +25,11 @@ pub(crate) struct Definition {
     /// The client's configuration with the image's merged in.
     pub(crate) config: ContainerConfig,
     pub(crate) host_config: HostConfig,
-    /// Mount points of the image's volumes; each has a directory beside the container's own.
     #[serde(default)]
-    pub(crate) volumes: Vec<String>,
+    pub(crate) volumes: Vec<VolumeUse>,
+    /// Binds of the containers that it takes volumes from.
+    #[serde(default)]
+    pub(crate) inherited: Vec<Mount>,
 }
 
 /// How far it has come. Written anew at every transition.

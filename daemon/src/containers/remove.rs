@@ -9,8 +9,9 @@ use super::state::{Exit, State};
 
 impl Actor {
     /// Removes it now, or at its end if it runs: then it is killed.
-    pub(super) async fn remove(&mut self, reply: Reply) {
+    pub(super) async fn remove(&mut self, volumes: bool, reply: Reply) {
         self.removing.push(reply);
+        self.removing_volumes |= volumes;
         if self.progress.state.running().is_some() {
             self.progress.stopped_by_client = true;
             self.kill_now();
@@ -49,17 +50,21 @@ impl Actor {
         tokio::task::spawn_blocking(move || run_dir.remove());
     }
 
-    /// The snapshot before the record: whatever happens in between, the record leads to the rest.
+    /// The snapshot before the record: whatever happens in between, the record leads to the rest. Then the volumes.
     async fn remove_files(&self) -> Result<(), Error> {
         let (service, writer) = (self.service.clone(), self.writer.clone());
-        let id = self.definition.id.clone();
+        let definition = self.definition.clone();
+        let anonymous = self.removing_volumes || definition.host_config.auto_remove;
         let work = move || -> Result<(), Error> {
+            let id = &definition.id;
             let prefix = format!("unable to remove filesystem for {id}");
             let failed =
                 |error: &dyn std::fmt::Display| Error::Internal(format!("{prefix}: {error}"));
-            service.store.snapshots().remove(&id).map_err(|error| failed(&error))?;
+            service.store.snapshots().remove(id).map_err(|error| failed(&error))?;
             crash::step("remove.freed");
-            writer.delete().map_err(|error| failed(&error))
+            writer.delete().map_err(|error| failed(&error))?;
+            service.release_volumes(&definition, anonymous);
+            Ok(())
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
     }

@@ -71,7 +71,7 @@ pub(super) fn list(
             && before.as_ref().is_none_or(|bound| created < bound)
             && since.as_ref().is_none_or(|bound| created > bound)
             && images.as_ref().is_none_or(|images| images.contains(&row.handle.definition.image_id))
-            && matches(&selection.filters, row)
+            && matches(service, &selection.filters, row)
     });
     if selection.limit > 0 {
         rows.truncate(selection.limit);
@@ -121,7 +121,7 @@ fn ancestors(service: &Service, filters: &Filters) -> Option<Vec<String>> {
     Some(images.map(|image| image.id.to_string()).collect())
 }
 
-fn matches(filters: &Filters, row: &Row) -> bool {
+fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
     let definition = &row.handle.definition;
     let state = &row.seen.progress.state;
     let labels = definition.config.labels.as_ref();
@@ -130,7 +130,6 @@ fn matches(filters: &Filters, row: &Row) -> bool {
         let wanted = if wanted.contains('/') { wanted.to_owned() } else { format!("{wanted}/tcp") };
         definition.config.exposed_ports.as_ref().is_some_and(|ports| ports.contains_key(&wanted))
     };
-    let mounts = view::mounts(definition, None);
     filters.matches_prefix("id", &definition.id)
         && filters.matches_by("name", |wanted| name_matches(wanted, &row.seen.name))
         && filters.matches("status", state.status())
@@ -146,7 +145,9 @@ fn matches(filters: &Filters, row: &Row) -> bool {
         && filters.matches_by("expose", port)
         && filters.matches_by("publish", |_| false)
         && filters.matches_by("volume", |wanted| {
-            mounts.iter().any(|mount| mount.destination == wanted || mount.name == wanted)
+            view::mounts(service, definition)
+                .iter()
+                .any(|mount| mount.destination == wanted || mount.name == wanted)
         })
 }
 
@@ -193,7 +194,7 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
         network_settings: SummaryNetworkSettings {
             networks: view::endpoints(definition, &row.seen),
         },
-        mounts: view::mounts(definition, None),
+        mounts: view::mounts(service, definition),
     }
 }
 

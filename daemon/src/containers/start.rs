@@ -79,6 +79,7 @@ impl Actor {
         for (reply, outcome) in self.starting.drain(..) {
             _ = reply.send(Ok(outcome));
         }
+        self.tell_volumes_mounted();
         self.tell_network("connect");
         self.tell("start", &[]);
         if std::mem::take(&mut self.again) {

@@ -6,14 +6,14 @@ use std::path::Path;
 use api_spec::container::{ContainerInspect, DriverData, MountPoint};
 use api_spec::network::{EndpointSettings, NetworkSettings, PortMap};
 
+use super::Service;
 use super::error::Error;
 use super::handle::{Handle, Snapshot};
 use super::prepare::{files_in, log_path};
 use super::record::Definition;
 use super::state::State;
-use super::{Service, volumes};
 use crate::networks::{BRIDGE, Lease};
-use crate::spec::{command_line, parse_bind};
+use crate::spec::{self, command_line};
 
 /// What Docker calls the kind of snapshot that we have.
 const DRIVER: &str = "overlay2";
@@ -42,7 +42,7 @@ pub(super) fn inspect(
         platform: PLATFORM.to_owned(),
         exec_ids: service.execs.running_in(&definition.id),
         host_config: definition.host_config.clone(),
-        mounts: mounts(definition, snapshot.as_ref().map(|snapshot| snapshot.dir.as_path())),
+        mounts: mounts(service, definition),
         config: definition.config.clone(),
         network_settings: network_settings(definition, &seen),
         ..ContainerInspect::default()
@@ -81,7 +81,7 @@ fn has_run(state: &State) -> bool {
 }
 
 /// Mounts that inspect and list report.
-pub(super) fn mounts(definition: &Definition, directory: Option<&Path>) -> Vec<MountPoint> {
+pub(super) fn mounts(service: &Service, definition: &Definition) -> Vec<MountPoint> {
     let host_config = &definition.host_config;
     let bind = |source: String, destination: String, mode: String, rw, propagation: String| {
         let kind = "bind".to_owned();
@@ -96,11 +96,12 @@ pub(super) fn mounts(definition: &Definition, directory: Option<&Path>) -> Vec<M
         }
     };
     let mut list = Vec::new();
-    for each in host_config.binds.iter().flatten().filter_map(|text| parse_bind(text).ok()) {
+    for each in spec::binds(host_config).filter(|bind| !bind.is_volume()) {
         let source = each.source.to_string_lossy().into_owned();
         list.push(bind(source, each.target, each.mode, !each.readonly, each.propagation));
     }
-    for mount in host_config.mounts.iter().flatten() {
+    let asked = host_config.mounts.iter().flatten().filter(|mount| mount.r#type != "volume");
+    for mount in asked.chain(&definition.inherited) {
         let propagation = match mount.bind_options.as_ref().map(|options| &options.propagation) {
             _ if mount.r#type != "bind" => String::new(),
             Some(propagation) if !propagation.is_empty() => propagation.clone(),
@@ -115,18 +116,7 @@ pub(super) fn mounts(definition: &Definition, directory: Option<&Path>) -> Vec<M
             ..MountPoint::default()
         });
     }
-    for (number, target) in definition.volumes.iter().enumerate() {
-        let source = directory.map(|directory| volumes::directory(directory, number));
-        list.push(MountPoint {
-            r#type: "volume".to_owned(),
-            name: store::Digest::of(format!("volume {} {target}", definition.id).as_bytes()).hex(),
-            source: source.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
-            destination: target.clone(),
-            driver: "local".to_owned(),
-            rw: true,
-            ..MountPoint::default()
-        });
-    }
+    list.extend(service.volume_points(definition));
     list
 }
 
@@ -190,7 +180,7 @@ fn endpoint_id(id: &str, network: &str) -> String {
 }
 
 /// Bytes of the files below a directory; those that vanish meanwhile do not count.
-fn disk_usage(directory: &Path) -> i64 {
+pub(crate) fn disk_usage(directory: &Path) -> i64 {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
     let sizes = entries.flatten().map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => disk_usage(&entry.path()),

@@ -36,6 +36,7 @@ impl From<containers::Error> for Error {
             E::NoContainer(_) | E::NoImage(_) | E::NoExec(_) => StatusCode::NOT_FOUND,
             E::Invalid(_) => StatusCode::BAD_REQUEST,
             E::Conflict(_) | E::NameTaken { .. } => StatusCode::CONFLICT,
+            E::Volume(error) => error.status(),
             E::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             E::Start(step) | E::ExecStart(step) => match step.kind {
                 StepErrorKind::Other => StatusCode::INTERNAL_SERVER_ERROR,

@@ -14,7 +14,7 @@ use axum::http::Method;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::http::{containers, distribution, events, exec, founding, images, system};
+use crate::http::{containers, distribution, events, exec, founding, images, system, volumes};
 
 type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
 
@@ -126,6 +126,11 @@ fn table() -> Vec<Endpoint> {
         post("/images/{name}/tag", images::tag::handle),
         delete("/images/{name}", images::remove::handle),
         get("/distribution/{name}/json", distribution::handle),
+        post("/volumes/create", volumes::create::handle),
+        get("/volumes", volumes::list::handle),
+        post("/volumes/prune", volumes::prune::handle),
+        get("/volumes/{id}", volumes::inspect::handle),
+        delete("/volumes/{id}", volumes::remove::handle),
         post("/run", founding::run::handle),
         post("/exec", founding::exec::handle),
     ]

@@ -7,17 +7,35 @@ use oci_spec::runtime::Mount;
 
 use super::{Mode, Source, mode};
 
-/// A bind of the host, from `Binds` (`/src:/dst:ro`) or `Mounts`.
+/// A volume as it is mounted: `bind` or `tmpfs`, with the options of an OCI mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VolumeMount {
+    pub(crate) target: String,
+    pub(crate) kind: &'static str,
+    pub(crate) source: PathBuf,
+    pub(crate) options: Vec<String>,
+}
+
+/// A bind of the host, from `Binds` (`/src:/dst:ro`) or `Mounts`; or a volume (`name:/dst`, `/dst`) from `Binds`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bind {
+    /// A path of the host, the name of a volume, or empty for one without a name.
     pub(crate) source: PathBuf,
     pub(crate) target: String,
     pub(crate) readonly: bool,
     pub(crate) recursive: bool,
     /// `rprivate`, `rslave`…
     pub(crate) propagation: String,
+    /// An empty volume is filled with what the image has there.
+    pub(crate) copy: bool,
     /// Options as the client wrote them, for inspect.
     pub(crate) mode: String,
+}
+
+impl Bind {
+    pub(crate) fn is_volume(&self) -> bool {
+        !self.source.is_absolute()
+    }
 }
 
 const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
@@ -27,11 +45,12 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
     let invalid = || format!("invalid volume specification: '{text}'");
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts[..] {
-        [source, target] => (source, target, ""),
-        [source, target, options] => (source, target, options),
+        [target] => ("", target, ""),
+        [source, target] if !source.is_empty() => (source, target, ""),
+        [source, target, options] if !source.is_empty() => (source, target, options),
         _ => return Err(invalid()),
     };
-    if source.is_empty() || target.is_empty() {
+    if target.is_empty() {
         return Err(invalid());
     }
     let mut bind = Bind {
@@ -40,6 +59,7 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
         readonly: false,
         recursive: true,
         propagation: "rprivate".to_owned(),
+        copy: true,
         mode: options.to_owned(),
     };
     if !target.starts_with('/') {
@@ -52,9 +72,14 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => bind.readonly = true,
-            "rw" | "z" | "Z" | "nocopy" | "consistent" | "cached" | "delegated" => {}
+            "nocopy" => bind.copy = false,
+            "rw" | "z" | "Z" | "consistent" | "cached" | "delegated" => {}
             "bind" => bind.recursive = false,
             "rbind" => bind.recursive = true,
+            option if PROPAGATIONS.contains(&option) && bind.is_volume() => {
+                let why = "invalid mount config for type \"volume\": field BindOptions must not be specified";
+                return Err(format!("{}: {why}", invalid()));
+            }
             option if PROPAGATIONS.contains(&option) => bind.propagation = option.to_owned(),
             _ => return Err(format!("invalid mode: {options}")),
         }
@@ -62,9 +87,14 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
     Ok(bind)
 }
 
+/// `Binds`, read.
+pub(crate) fn binds(host_config: &HostConfig) -> impl Iterator<Item = Bind> {
+    host_config.binds.iter().flatten().filter_map(|text| parse_bind(text).ok())
+}
+
 /// Where binds, mounts and tmpfs of a configuration are mounted.
 pub(crate) fn targets(host_config: &HostConfig) -> Vec<String> {
-    let binds = host_config.binds.iter().flatten().filter_map(|text| parse_bind(text).ok());
+    let binds = binds(host_config);
     let tmpfs = host_config.tmpfs.iter().flatten().map(|(target, _)| clean(target));
     let mounts = host_config.mounts.iter().flatten().map(|mount| clean(&mount.target));
     binds.map(|bind| bind.target).chain(tmpfs).chain(mounts).collect()
@@ -72,7 +102,7 @@ pub(crate) fn targets(host_config: &HostConfig) -> Vec<String> {
 
 /// Directories of the host that are made if they are missing: sources of `Binds`, and of `Mounts` that ask for it.
 pub(crate) fn bind_sources(host_config: &HostConfig) -> Vec<PathBuf> {
-    let binds = host_config.binds.iter().flatten().filter_map(|text| parse_bind(text).ok());
+    let binds = binds(host_config).filter(|bind| !bind.is_volume());
     let wanted = |mount: &&Asked| {
         mount.bind_options.as_ref().is_some_and(|options| options.create_mountpoint)
     };
@@ -92,6 +122,7 @@ pub(super) fn asked_bind(asked: &Asked) -> Bind {
             "" => "rprivate".to_owned(),
             propagation => propagation.to_owned(),
         },
+        copy: false,
         mode: String::new(),
     }
 }
@@ -198,13 +229,11 @@ pub(super) fn build(source: &Source<'_>) -> Vec<Mount> {
 fn asked(source: &Source<'_>) -> Vec<Mount> {
     let host_config = source.host_config;
     let mut mounts = Vec::new();
-    for (path, target) in source.volumes {
-        let options = ["rbind", "rprivate"].map(str::to_owned).to_vec();
-        mounts.push(mount(target, "bind", path, options));
+    for each in source.volumes {
+        mounts.push(mount(&each.target, each.kind, &each.source, each.options.clone()));
     }
-    for text in host_config.binds.iter().flatten() {
-        mounts.extend(parse_bind(text).ok().map(|each| bind(&each)));
-    }
+    mounts.extend(source.inherited.iter().map(|each| bind(&asked_bind(each))));
+    mounts.extend(binds(host_config).filter(|each| !each.is_volume()).map(|each| bind(&each)));
     for (target, options) in host_config.tmpfs.iter().flatten() {
         let options = parse_tmpfs(options).unwrap_or_default();
         mounts.push(mount(&clean(target), "tmpfs", Path::new("tmpfs"), options));
@@ -302,7 +331,10 @@ mod tests {
         let bind = parse_bind("/a:/b/../c:ro,rslave").unwrap();
         assert_eq!((bind.target.as_str(), bind.readonly), ("/c", true));
         assert_eq!(bind.propagation, "rslave");
-        assert!(parse_bind("/a").is_err());
+        assert!(!bind.is_volume() && parse_bind("name:/a").unwrap().is_volume());
+        assert!(parse_bind("/a").unwrap().is_volume() && !parse_bind("n:/a:nocopy").unwrap().copy);
+        assert!(parse_bind("n:/a:rslave").unwrap_err().contains("field BindOptions must not"));
+        assert!(parse_bind(":/a").is_err() && parse_bind("a").is_err());
         assert!(parse_bind("/a:b").unwrap_err().contains("mount path must be absolute"));
         assert!(parse_bind("/a:/").unwrap_err().contains("destination can't be '/'"));
         assert_eq!(parse_bind("/a:/b:nope").unwrap_err(), "invalid mode: nope");

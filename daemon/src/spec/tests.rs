@@ -32,6 +32,7 @@ fn translate(host_config: &HostConfig) -> Spec {
         host_config,
         files: &files,
         volumes: &[],
+        inherited: &[],
         devices: &[],
         joined: Joined::default(),
         host: &facts,

@@ -38,7 +38,7 @@ fn is_standard_network(name: &str) -> bool {
         || matches!(mode(name), Mode::Container(_))
 }
 
-const LATER: [Row; 30] = [
+const LATER: [Row; 26] = [
     (
         "HostConfig.PortBindings",
         |request| {
@@ -88,22 +88,6 @@ const LATER: [Row; 30] = [
         |request| some(request.host_config.links.as_ref()),
         "links are not there yet",
     ),
-    (
-        "HostConfig.VolumesFrom",
-        |request| some(request.host_config.volumes_from.as_ref()),
-        "there are no volumes yet",
-    ),
-    (
-        "HostConfig.VolumeDriver",
-        |request| !matches!(request.host_config.volume_driver.as_str(), "" | "local"),
-        "there are no volume drivers",
-    ),
-    (
-        "HostConfig.Binds",
-        |request| (request.host_config.binds.iter().flatten()).any(|bind| !bind.starts_with('/')),
-        "there are no named volumes yet; bind a path of the host",
-    ),
-    ("HostConfig.Mounts", |request| mounts(request, "volume"), "there are no volumes yet"),
     ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
     ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
     ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
@@ -205,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_docker_run_sends_is_supported() {
-        let body = r#"{"Volumes":{},"HostConfig":{"Binds":["/a:/b"],"PortBindings":{},"NetworkMode":"default",
+        let body = r#"{"Volumes":{},"HostConfig":{"Binds":["/a:/b","vol:/c"],"PortBindings":{},"NetworkMode":"default",
             "BlkioDeviceReadBps":[],"Links":null,"MemorySwappiness":-1,"UsernsMode":"host"},
             "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":"","DriverOpts":null}}}}"#;
         assert_eq!(refused(body), None);
@@ -215,7 +199,6 @@ mod tests {
     fn what_is_not_there_is_refused_by_name() {
         for (body, field) in [
             (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}}"#, "PortBindings"),
-            (r#"{"HostConfig":{"Binds":["vol:/b"]}}"#, "Binds"),
             (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "NetworkMode"),
             (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
             (r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "Healthcheck"),

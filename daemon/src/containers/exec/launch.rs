@@ -83,6 +83,7 @@ impl Task {
             host_config: &definition.host_config,
             files: &files,
             volumes: &[],
+            inherited: &[],
             devices: &[],
             joined: Joined::default(),
             host: &self.service.facts,

@@ -1,7 +1,7 @@
 //! Binds, tmpfs and mounts.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use api_spec::container::{HostConfig, Mount};
 
@@ -14,7 +14,7 @@ pub(super) fn check(host_config: &HostConfig) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::Invalid(format!("Duplicate mount point: {target}"))),
     };
-    for text in host_config.binds.iter().flatten().filter(|text| text.starts_with('/')) {
+    for text in host_config.binds.iter().flatten() {
         let bind = parse_bind(text).map_err(Error::Invalid)?;
         take(&bind.target)?;
     }
@@ -55,10 +55,55 @@ fn one(mount: &Mount) -> Result<(), Error> {
             why("field VolumeOptions and TmpfsOptions must not be specified")
         }
         "bind" => bind(mount),
+        "volume" => volume(mount),
         "tmpfs" if !mount.source.is_empty() => why("field Source must not be specified"),
         "tmpfs" if mount.bind_options.is_some() => why("field BindOptions must not be specified"),
         _ => Ok(()),
     }
+}
+
+fn volume(mount: &Mount) -> Result<(), Error> {
+    let why = |text: &str| invalid(format!("invalid mount config for type \"volume\": {text}"));
+    let beside =
+        |field: &str| invalid(format!("{field} must not be specified on mount type \"volume\""));
+    if mount.bind_options.is_some() {
+        return beside("BindOptions");
+    }
+    if mount.tmpfs_options.is_some() {
+        return beside("TmpfsOptions");
+    }
+    let subpath = mount.volume_options.as_ref().map_or("", |options| options.subpath.as_str());
+    if !mount.source.is_empty() {
+        return match stays_below(subpath) {
+            true => Ok(()),
+            false => why("subpath must be a relative path within the volume"),
+        };
+    }
+    if mount.read_only {
+        return why("must not set ReadOnly mode when using anonymous volumes");
+    }
+    match subpath.is_empty() {
+        true => Ok(()),
+        false => why("must not set Subpath when using anonymous volumes"),
+    }
+}
+
+/// Whether a path is relative and, by its names alone, never above where it begins.
+fn stays_below(path: &str) -> bool {
+    let mut depth: usize = 0;
+    Path::new(path).components().all(|component| match component {
+        Component::Normal(_) => {
+            depth += 1;
+            true
+        }
+        Component::CurDir => true,
+        Component::ParentDir => {
+            let below = depth > 0;
+            depth = depth.saturating_sub(1);
+            below
+        }
+        Component::RootDir | Component::Prefix(_) => false,
+    })
 }
 
 fn bind(mount: &Mount) -> Result<(), Error> {

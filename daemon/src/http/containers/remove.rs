@@ -17,5 +17,5 @@ pub(crate) async fn handle(
         return Err(Error::not_implemented("link is not supported: links are not there yet"));
     }
     let handle = app.containers.resolve(&name)?;
-    Ok(done(handle.remove(query.flag("force")).await?))
+    Ok(done(handle.remove(query.flag("force"), query.flag("v")).await?))
 }

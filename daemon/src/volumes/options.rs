@@ -1,0 +1,126 @@
+//! Options of the local driver, `type`, `o` and `device`: what they ask to be mounted. Pure.
+
+use std::path::PathBuf;
+
+use super::{Error, Texts, Volume};
+use crate::spec::parse_tmpfs;
+
+const KNOWN: [&str; 4] = ["device", "o", "size", "type"];
+/// What has to be there beside a given option.
+const NEEDS: [(&str, &[&str]); 3] =
+    [("device", &["type"]), ("o", &["device", "type"]), ("type", &["device"])];
+/// Flags of a bind beside `bind` itself; mount(8).
+const BIND_FLAGS: [&str; 18] = [
+    "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "atime", "noatime", "relatime",
+    "private", "rprivate", "slave", "rslave", "shared", "rshared", "defaults",
+];
+
+/// What a container gets when a volume is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The volume's own directory.
+    Own,
+    /// A directory of the host.
+    Bind { device: PathBuf, options: Vec<String> },
+    /// A file system in memory; each container has its own.
+    Tmpfs { options: Vec<String> },
+}
+
+impl Volume {
+    /// What its options ask for. They were checked when it was made.
+    pub(crate) fn what(&self) -> What {
+        what(self.options.as_ref()).unwrap_or(What::Own)
+    }
+}
+
+/// Refuses options that are wrong, and those that this daemon does not have.
+pub(super) fn check(name: &str, options: Option<&Texts>) -> Result<(), Error> {
+    let Some(options) = options else { return Ok(()) };
+    let invalid = |what: String| Err(Error::Invalid(format!("create {name}: {what}")));
+    if let Some(unknown) = options.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+        return invalid(format!("invalid option: {unknown:?}"));
+    }
+    for (_, needed) in NEEDS.iter().filter(|(option, _)| options.contains_key(*option)) {
+        if let Some(missing) = needed.iter().find(|needed| !options.contains_key(**needed)) {
+            return invalid(format!("missing required option: {missing:?}"));
+        }
+    }
+    match what(Some(options)) {
+        Ok(_) => Ok(()),
+        Err(what) => Err(Error::Unsupported { name: name.to_owned(), what }),
+    }
+}
+
+fn what(options: Option<&Texts>) -> Result<What, String> {
+    let get = |key: &str| options.and_then(|options| options.get(key)).map_or("", String::as_str);
+    if !get("size").is_empty() {
+        return Err("option size is not supported: a volume can not be limited".to_owned());
+    }
+    let (kind, device) = (get("type"), get("device"));
+    let flags: Vec<&str> = get("o").split(',').filter(|flag| !flag.is_empty()).collect();
+    if kind.is_empty() && device.is_empty() {
+        return Ok(What::Own);
+    }
+    let owned = |flags: &[&str]| flags.iter().map(|flag| (*flag).to_owned()).collect();
+    if flags.iter().any(|flag| matches!(*flag, "bind" | "rbind")) {
+        let known =
+            |flag: &&&str| !matches!(**flag, "bind" | "rbind") && !BIND_FLAGS.contains(flag);
+        if let Some(flag) = flags.iter().find(known) {
+            return Err(format!("option {flag:?} of a bind is not supported"));
+        }
+        if !device.starts_with('/') {
+            return Err(format!("device {device:?} of a bind must be an absolute path"));
+        }
+        return Ok(What::Bind { device: PathBuf::from(device), options: owned(&flags) });
+    }
+    if kind == "tmpfs" {
+        parse_tmpfs(get("o"))?;
+        return Ok(What::Tmpfs { options: owned(&flags) });
+    }
+    Err(format!(
+        "option type {kind:?} is not supported: a volume is a directory, a bind (o=bind) or a tmpfs"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(options: &[(&str, &str)]) -> Result<What, String> {
+        let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let options: Texts = options.iter().map(text).collect();
+        check("v", Some(&options)).map_err(|error| error.to_string())?;
+        what(Some(&options))
+    }
+
+    #[test]
+    fn kinds_of_volumes() {
+        assert_eq!(checked(&[]), Ok(What::Own));
+        let tmpfs = checked(&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m,uid=7")]);
+        assert_eq!(
+            tmpfs,
+            Ok(What::Tmpfs { options: vec!["size=1m".to_owned(), "uid=7".to_owned()] })
+        );
+        let bind = checked(&[("type", "none"), ("device", "/srv"), ("o", "bind,ro")]);
+        let options = vec!["bind".to_owned(), "ro".to_owned()];
+        assert_eq!(bind, Ok(What::Bind { device: "/srv".into(), options }));
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        for (options, text) in [
+            (&[("bogus", "x")][..], "invalid option: \"bogus\""),
+            (&[("type", "tmpfs")], "missing required option: \"device\""),
+            (&[("device", "/x")], "missing required option: \"type\""),
+            (&[("o", "")], "missing required option: \"device\""),
+            (&[("type", "nfs"), ("device", ":/x"), ("o", "addr=h")], "type \"nfs\""),
+            (&[("type", "none"), ("device", "x"), ("o", "bind")], "absolute"),
+            (&[("type", "none"), ("device", "/x"), ("o", "bind,user")], "\"user\""),
+            (&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "what")], "what"),
+            (&[("size", "1g")], "option size"),
+        ] {
+            let error = checked(options).unwrap_err();
+            assert!(error.starts_with("create v: ") && error.contains(text), "{error}");
+        }
+    }
+}
