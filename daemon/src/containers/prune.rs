@@ -27,7 +27,7 @@ impl Containers {
             let (service, id) = (std::sync::Arc::clone(&self.0), handle.id().to_owned());
             let size = tokio::task::spawn_blocking(move || service.size_rw(&id)).await;
             // One that was started or removed meanwhile is not of this prune any more.
-            if let Err(error) = handle.remove(false).await {
+            if let Err(error) = handle.remove(false, false).await {
                 tracing::debug!(container.id = handle.id(), %error, "not pruned");
                 continue;
             }
