@@ -17,20 +17,22 @@ Containers                             Images
   create  Create, do not start           images  List
   start   Start stopped containers       tag     Give another name
   stop    Stop, after a while kill       rmi     Remove names and images
-  kill    Send a signal                Both
-  rm      Remove                         inspect All that is known, as JSON
-  ps      List                         Daemon
-  logs    Show what was written          version Of client and daemon
-  exec    Run a command inside           info    State and abilities
-  attach  Connect to a running one       events  What happens, as it happens
-  wait    Wait for the exit code       Shell
-                                         completion  For bash, zsh or fish
+  restart Stop and start               Both
+  pause   Freeze all processes           inspect All that is known, as JSON
+  unpause Let them go on               Daemon
+  kill    Send a signal                  version Of client and daemon
+  rm      Remove                         info    State and abilities
+  rename  Give another name              events  What happens, as it happens
+  ps      List                         Shell
+  logs    Show what was written          completion  For bash, zsh or fish
+  exec    Run a command inside
+  attach  Connect to a running one
+  wait    Wait for the exit code
 Options
   -H, --host URL   The daemon's socket; else JOCKER_HOST, then DOCKER_HOST,
                    then unix:///var/run/jocker.sock
   -v, --version    Show the client's version
       --help       Show this
-
 jocker COMMAND --help says more. For example: jocker run --rm busybox echo hi
 ";
 
@@ -62,6 +64,14 @@ pub(crate) enum Command {
     Start(StartArgs),
     /// Stop one or more running containers
     Stop(StopArgs),
+    /// Restart one or more containers
+    Restart(StopArgs),
+    /// Pause all processes within one or more containers
+    Pause(NamesArgs),
+    /// Unpause all processes within one or more containers
+    Unpause(NamesArgs),
+    /// Rename a container
+    Rename(RenameArgs),
     /// Kill one or more running containers
     Kill(KillArgs),
     /// Remove one or more containers
@@ -123,6 +133,14 @@ pub(crate) struct StopArgs {
     pub(crate) timeout: Option<i64>,
     #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenameArgs {
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+    #[arg(value_name = "NEW_NAME")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

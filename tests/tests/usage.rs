@@ -21,7 +21,8 @@ fn processes_are_shown() {
     let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", script], "User": "0" }));
     let table = eventually("three processes", Duration::from_secs(20), || {
         let table = daemon.http().get(&format!("/containers/{id}/top")).expect(200).json();
-        (table["Processes"].as_array()?.len() == 3).then_some(table)
+        let sleepers = table["Processes"].to_string().matches("\"sleep 100").count();
+        (table["Processes"].as_array()?.len() == 3 && sleepers == 2).then_some(table)
     });
     let titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
     assert_eq!(words(&table["Titles"]), titles);
@@ -229,6 +230,22 @@ fn idle_containers_are_pruned() {
     assert_eq!(text, "more than one until filter specified");
     let text = prune(json!({ "until": ["soon"] })).expect(400).message();
     assert_eq!(text, "failed to parse value as time or duration: \"soon\"");
+}
+
+/// The bundled client over the verbs that it has.
+#[test]
+fn by_the_bundled_client() {
+    let daemon = Daemon::start();
+    let (called, other) = (name(), name());
+    let run = ["run", "-d", "--name", &called, "--network", "none", IMAGE, "sleep", "1000"];
+    daemon.jocker(&run).ok();
+    for verb in [&["pause"][..], &["unpause"], &["restart", "-t", "0"]] {
+        let line: Vec<&str> = verb.iter().copied().chain([called.as_str()]).collect();
+        assert_eq!(daemon.jocker(&line).ok(), called);
+    }
+    assert_eq!(daemon.jocker(&["rename", &called, &other]).ok(), "");
+    daemon.jocker(&["pause", &called]).fails(1);
+    daemon.jocker(&["rm", "-f", &other]).ok();
 }
 
 /// The stock client over the same verbs.
