@@ -395,3 +395,25 @@ fn the_cli_goes_through_a_volume_s_life() {
     let said = daemon.docker(&["volume", "rm", &called]).fails(1);
     assert!(said.contains("no such volume"), "{said}");
 }
+
+/// A link put on the way to a subpath between look-up and mount would lead to the host.
+#[test]
+fn a_subpath_waits_for_who_may_exchange_it() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let volume = Volume::new(&daemon, json!({}));
+    daemon.sh(&volume.on("/v"), "mkdir -p /v/a/b");
+    let part = |subpath: &str| {
+        json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL", "HostConfig": { "Mounts": [{
+            "Type": "volume", "Source": volume.name, "Target": "/v",
+            "VolumeOptions": { "Subpath": subpath } }] } })
+    };
+    let beside = daemon.launch(&part("a/b"));
+    let above = daemon.launch(&part("a"));
+    let id = daemon.create(&part("a/b"));
+    let refused = daemon.http().post(&format!("/containers/{id}/start")).expect(409).message();
+    assert!(refused.contains(&above), "{refused}");
+    daemon.remove(&above);
+    daemon.start_container(&id);
+    daemon.remove(&beside);
+    daemon.remove(&id);
+}

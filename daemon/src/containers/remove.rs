@@ -29,6 +29,7 @@ impl Actor {
         self.publish();
         let removed = self.remove_files().await;
         let replies = std::mem::take(&mut self.removing);
+        self.removing_volumes = false;
         if let Err(error) = removed {
             tracing::error!(container.id = self.definition.id, %error, "container not removed");
             self.progress.state = State::Exited(Exit { error: error.to_string(), ..exit });
