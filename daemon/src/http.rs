@@ -4,6 +4,7 @@
 //! A request's way: [`connection`] (HTTP/1.1) → [`dispatch`] (version, table) → a handler →
 //! [`reply`] or [`error`], or [`hijack`] when the connection leaves HTTP.
 
+pub(crate) mod absent;
 pub(crate) mod connection;
 pub(crate) mod containers;
 pub(crate) mod credentials;

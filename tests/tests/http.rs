@@ -119,6 +119,19 @@ fn a_wrong_method_is_refused() {
 }
 
 #[test]
+fn what_docker_has_and_this_has_not_says_so() {
+    let Some(daemon) = Daemon::ours() else { return };
+    for (method, path) in
+        [("GET", "/networks"), ("POST", "/v1.41/build"), ("GET", "/containers/x/archive?path=/")]
+    {
+        let answer = daemon.http().send(method, path, &[], b"").expect(501);
+        assert!(answer.message().contains("is not supported by Jocker yet"), "{path}");
+    }
+    let outside = daemon.http().get("/nodes").expect(503).message();
+    assert!(outside.starts_with("This node is not a swarm manager."), "{outside}");
+}
+
+#[test]
 fn errors_are_json_with_a_message_alone() {
     let daemon = Daemon::start();
     let answer = daemon.http().get("/containers/nosuch/json").expect(404);

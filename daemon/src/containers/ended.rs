@@ -38,7 +38,6 @@ impl Actor {
         for (reply, outcome) in self.starting.drain(..) {
             _ = reply.send(Ok(outcome));
         }
-        self.again = false;
         if record.oom_killed {
             self.tell("oom", &[]);
         }
@@ -92,6 +91,7 @@ impl Actor {
         let lease = self.progress.lease.take();
         self.exits += 1;
         self.progress.last_exit = Some(exit.clone());
+        self.again = false;
         let stopping = std::mem::take(&mut self.stopping);
         let restart = !stopping.restarts.is_empty() && self.removing.is_empty();
         let remove =

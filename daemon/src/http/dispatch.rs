@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::app::App;
+use crate::http::absent;
 use crate::http::error::Error;
 use crate::http::extract::{self, Api, Name};
 use crate::http::hijack::Takeover;
@@ -40,7 +41,7 @@ impl Dispatcher {
         let path = request.uri().path().to_owned();
         let (written, rest) = negotiate::split(&path);
         let Some((endpoint, name)) = self.router.find(&method, rest) else {
-            let error = Error::page_not_found();
+            let error = absent::answer(&method, rest);
             return Call {
                 kind: Kind::Ordinary,
                 reply: Box::pin(std::future::ready(error.into_response())),

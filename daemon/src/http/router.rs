@@ -156,7 +156,7 @@ impl Router {
 }
 
 /// The part of `path` that the pattern's placeholder stands for (empty when there is none).
-fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+pub(crate) fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
