@@ -17,7 +17,8 @@ impl Images {
     ) -> Result<Distribution, Error> {
         let reference = Reference::parse_normalized(name)?;
         let described = distribution::describe(&self.registries, &reference, credentials).await;
-        let Described { descriptor, platforms } = described.map_err(Error::Distribution)?;
+        let Described { descriptor, platforms } =
+            described.map_err(|error| Error::Distribution(Box::new(error)))?;
         Ok(Distribution {
             descriptor: Descriptor {
                 media_type: descriptor.media_type,

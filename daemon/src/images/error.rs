@@ -35,14 +35,14 @@ pub(crate) enum Error {
     #[error("tag does not exist: {0}")]
     NoSuchTag(String),
     #[error(transparent)]
-    Push(#[from] PushError),
+    Push(Box<PushError>),
     /// A registry does not say what it has.
     #[error(transparent)]
-    Distribution(PullError),
+    Distribution(Box<PullError>),
     #[error(transparent)]
-    Save(#[from] SaveError),
+    Save(Box<SaveError>),
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(Box<LoadError>),
     #[error(transparent)]
     Store(#[from] ImageError),
     /// The daemon ends.
@@ -98,6 +98,24 @@ fn distribution_status(error: &PullError) -> StatusCode {
         PullError::Registry(RegistryError::NoCredentials { .. }) => StatusCode::UNAUTHORIZED,
         PullError::Manifest(_) => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<PushError> for Error {
+    fn from(error: PushError) -> Self {
+        Self::Push(Box::new(error))
+    }
+}
+
+impl From<SaveError> for Error {
+    fn from(error: SaveError) -> Self {
+        Self::Save(Box::new(error))
+    }
+}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Self {
+        Self::Load(Box::new(error))
     }
 }
 

@@ -9,6 +9,9 @@ use store::reference::Reference;
 
 use super::{Error, Images};
 
+/// An image and the tag that led to it.
+type Named = (Arc<Image>, Option<Reference>);
+
 impl Images {
     /// The images that names mean, each once, with the tags that they get in the archive: the one
     /// asked for, every tag of a repository named alone, none for ids and digests.
@@ -31,7 +34,7 @@ impl Images {
         .await
     }
 
-    fn named(&self, name: &str) -> Result<Vec<(Arc<Image>, Option<Reference>)>, Error> {
+    fn named(&self, name: &str) -> Result<Vec<Named>, Error> {
         let reference = Reference::parse_named(name).ok();
         if let Some(named) =
             reference.as_ref().filter(|r| r.tag().is_none() && r.digest().is_none())
