@@ -15,14 +15,18 @@ mod link;
 mod netlink;
 mod netns;
 mod nft;
+mod publish;
 mod routes;
 mod veth;
 
 pub use bridge::{bridge_address, ensure_bridge, remove_bridge};
 pub use netns::{create_netns, netns_of};
 pub use nft::{RuleChanges, TABLE as NFT_TABLE, verify as verify_rules};
+pub use publish::{
+    Protocol, Publication, publish, reserve, restore_published, unpublish, verify_published,
+};
 pub use routes::host_routes;
-pub use veth::{attach, detach};
+pub use veth::{attach, detach, let_hairpin};
 
 /// How a bridge is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

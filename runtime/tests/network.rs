@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use runtime::network::{
-    self, BridgeConfig, Endpoint, NetworkError, RuleChanges, attach, create_netns, detach,
-    ensure_bridge, remove_bridge, verify_rules,
+    self, BridgeConfig, Endpoint, NetworkError, Protocol, Publication, RuleChanges, attach,
+    create_netns, detach, ensure_bridge, publish, remove_bridge, reserve, restore_published,
+    unpublish, verify_published, verify_rules,
 };
 
 const PORT: u16 = 7000;
-/// How long a packet that must not arrive is waited for.
-const SILENCE: Duration = Duration::from_millis(400);
+/// How long a packet that must not arrive is waited for: a lost one is sent again after a second.
+const SILENCE: Duration = Duration::from_millis(1500);
 /// How long one that must arrive may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -107,8 +108,8 @@ fn the_table_is_there_once_and_goes_with_the_last_bridge() {
     assert!(verify_rules(&config).unwrap());
     assert_eq!(nft("list tables").trim(), "table ip jocker");
     let listed = nft("list table ip jocker");
-    assert_eq!(listed.matches("masquerade\n").count(), 1, "{listed}");
-    assert_eq!(listed.matches("\"tbr0\"").count(), 4, "{listed}");
+    assert_eq!(listed.matches("masquerade\n").count(), 4, "{listed}");
+    assert_eq!(listed.matches("\"tbr0\"").count(), 6, "{listed}");
 
     remove_bridge("tbr0").unwrap();
     assert_eq!(nft("list tables"), "");
@@ -221,6 +222,140 @@ fn many_starts_leave_nothing() {
     }
 }
 
+const HOST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+
+fn publication(host: Ipv4Addr, host_port: u16, container: &Container) -> Publication {
+    let (protocol, address) = (Protocol::Tcp, container.address);
+    Publication { protocol, host, host_port, address, port: PORT }
+}
+
+#[test]
+fn a_published_port_is_reached_from_everywhere() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    ensure_bridge(&bridge("tbr1", 31)).unwrap();
+    let container = Container::new("tbr0", 30, 2);
+    let beside = Container::new("tbr0", 30, 3);
+    let elsewhere = Container::new("tbr1", 31, 2);
+    let outside = outside();
+    publish(&[publication(Ipv4Addr::UNSPECIFIED, 8080, &container)]).unwrap();
+    let gateway = Ipv4Addr::new(172, 30, 0, 1);
+    let to = |address| move || talk_at(address, 8080);
+
+    container.serve();
+    assert_eq!(to(Ipv4Addr::LOCALHOST)().unwrap(), gateway);
+    container.serve();
+    assert_eq!(to(HOST)().unwrap(), HOST);
+    container.serve();
+    assert_eq!(inside(&outside, to(HOST)).unwrap(), NEIGHBOUR);
+    container.serve();
+    // Where br_netfilter is loaded, the answer can be bridged and is translated all the same.
+    assert!([gateway, beside.address].contains(&beside.inside(to(gateway)).unwrap()));
+    container.serve();
+    assert!([gateway, beside.address].contains(&beside.inside(to(HOST)).unwrap()));
+    container.serve();
+    network::let_hairpin(&container.host_name).unwrap();
+    assert_eq!(container.inside(to(HOST)).unwrap(), gateway);
+    container.serve();
+    assert_eq!(elsewhere.inside(to(HOST)).unwrap(), elsewhere.address);
+
+    unpublish(&[publication(Ipv4Addr::UNSPECIFIED, 8080, &container)]).unwrap();
+    assert_eq!(to(HOST)().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_port_of_one_address_is_nowhere_else() {
+    let Some(()) = own_host() else { return };
+    ensure_bridge(&bridge("tbr0", 30)).unwrap();
+    let container = Container::new("tbr0", 30, 2);
+    let outside = outside();
+    let ports =
+        [publication(Ipv4Addr::LOCALHOST, 8081, &container), publication(HOST, 8082, &container)];
+    publish(&ports).unwrap();
+    container.serve();
+    talk_at(Ipv4Addr::LOCALHOST, 8081).unwrap();
+    container.serve();
+    inside(&outside, || talk_at(HOST, 8082)).unwrap();
+    assert!(talk_at(Ipv4Addr::LOCALHOST, 8082).is_err());
+    assert!(talk_at(HOST, 8081).is_err());
+
+    // A neighbour that sends to 127.0.0.1 by way of the host, and a container that does.
+    for netns in [&outside, &container.netns] {
+        let to_loopback = inside(netns, || {
+            ip("link set lo down");
+            std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap();
+            let via = if ip("link").contains("up1") { HOST } else { Ipv4Addr::new(172, 30, 0, 1) };
+            ip(&format!("route add 127.0.0.0/8 via {via}"));
+            talk_at(Ipv4Addr::LOCALHOST, 8081)
+        });
+        assert_eq!(to_loopback.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}
+
+#[test]
+fn published_ports_are_restored_and_the_stale_go() {
+    let Some(()) = own_host() else { return };
+    let (config, other) = (bridge("tbr0", 30), bridge("tbr1", 31));
+    ensure_bridge(&config).unwrap();
+    ensure_bridge(&other).unwrap();
+    let (here, there) = (Container::new("tbr0", 30, 2), Container::new("tbr1", 31, 2));
+    let many: Vec<_> =
+        (0..500).map(|port| publication(Ipv4Addr::UNSPECIFIED, 20000 + port, &here)).collect();
+    let foreign = publication(HOST, 8080, &there);
+    publish(&many).unwrap();
+    publish(&many).unwrap();
+    publish(&[foreign]).unwrap();
+    let elsewhere = Publication { address: there.address, ..many[7] };
+    assert_eq!(publish(&[elsewhere]).unwrap_err().errno(), Some(libc::EEXIST));
+    assert!(verify_published(&many).unwrap());
+
+    nft("flush map ip jocker published_any");
+    assert!(!verify_published(&many).unwrap());
+    restore_published(&config, &many[1..]).unwrap();
+    assert!(verify_published(&many[1..]).unwrap() && !verify_published(&many).unwrap());
+    restore_published(&config, &many[..1]).unwrap();
+    assert!(verify_published(&[many[0], foreign]).unwrap());
+    assert!(!verify_published(&many[1..2]).unwrap());
+
+    ip("link del tbr1");
+    restore_published(&config, &[]).unwrap();
+    let listed = nft("list table ip jocker");
+    assert!(!listed.contains("tbr1") && !listed.contains("172.3"), "{listed}");
+    nft("flush ruleset");
+    unpublish(&many).unwrap();
+    assert_eq!(publish(&many).unwrap_err().errno(), Some(libc::ENOENT));
+}
+
+#[test]
+fn a_reserved_port_is_nobody_else_s() {
+    let Some(()) = own_host() else { return };
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let held = reserve(protocol, Ipv4Addr::UNSPECIFIED, 8080).unwrap();
+        for host in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST] {
+            let error = reserve(protocol, host, 8080).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
+        }
+        // The standard library binds with SO_REUSEADDR.
+        assert!(TcpListener::bind("0.0.0.0:8080").is_err() == (protocol == Protocol::Tcp));
+        drop(held);
+        drop(reserve(protocol, Ipv4Addr::LOCALHOST, 8080).unwrap());
+    }
+    let error = reserve(Protocol::Tcp, NEIGHBOUR, 80).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL));
+
+    // Connections that wait for their end are no obstacle.
+    let server = TcpListener::bind("127.0.0.1:8081").unwrap();
+    let client = TcpStream::connect("127.0.0.1:8081").unwrap();
+    let (served, _) = server.accept().unwrap();
+    drop((served, server));
+    drop(client);
+    let held = reserve(Protocol::Tcp, Ipv4Addr::UNSPECIFIED, 8081).unwrap();
+    let refused = TcpStream::connect("127.0.0.1:8081").unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    drop(held);
+}
+
 /// Prints what each step costs: `cargo nextest run --run-ignored all --no-capture costs`.
 #[test]
 #[ignore = "a measurement, not a check"]
@@ -318,7 +453,11 @@ fn inside<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> T + Send) -> T {
 
 /// Connects, and returns the address that the other side says it saw.
 fn talk(address: Ipv4Addr) -> io::Result<Ipv4Addr> {
-    let target = SocketAddr::from((address, PORT));
+    talk_at(address, PORT)
+}
+
+fn talk_at(address: Ipv4Addr, port: u16) -> io::Result<Ipv4Addr> {
+    let target = SocketAddr::from((address, port));
     let mut stream = TcpStream::connect_timeout(&target, SILENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut seen = [0; 4];

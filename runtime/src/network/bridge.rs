@@ -12,7 +12,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::link::{self, RouteRequest};
 use super::netlink::{Netlink, Request};
-use super::{BridgeConfig, NetworkError, ipam, netns, nft};
+use super::{BridgeConfig, NetworkError, ipam, netns, nft, publish};
 
 /// Without it the kernel passes no packet from one interface to another (ip(7)).
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -43,7 +43,9 @@ pub fn ensure_bridge(config: &BridgeConfig) -> Result<(), NetworkError> {
     requests.push(link::add_address(index, config.gateway, config.prefix, NLM_F_ACK));
     route.execute(requests)?;
     forward_packets()?;
-    nft::ensure(config)
+    nft::ensure(config)?;
+    // Not before the rules that guard what it opens.
+    publish::route_loopback(&config.name)
 }
 
 /// Removes the bridge with its rules; the nft table goes with the last bridge. No error if there is

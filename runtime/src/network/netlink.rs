@@ -84,6 +84,17 @@ impl Netlink {
         }
     }
 
+    /// Drops the notifications that are there already.
+    pub(super) fn drain(&self) {
+        for _ in 0..DATAGRAM_LIMIT {
+            let mut buffer = Vec::with_capacity(RECEIVE_LIMIT);
+            match self.socket.recv(&mut buffer, libc::MSG_DONTWAIT) {
+                Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => return,
+                _ => {}
+            }
+        }
+    }
+
     /// Sends all requests in one call and waits for the answer to the last one that asks for an
     /// acknowledgement (`NLM_F_ACK`); one of them must.
     ///

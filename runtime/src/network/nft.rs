@@ -5,19 +5,36 @@
 //!   set bridges    { type ifname }             every bridge of ours
 //!   set hidden     { type ifname }             those whose containers are hidden behind the host
 //!   set together   { type ifname . ifname }    those whose containers may talk to each other
+//!   set hairpin    { type ifname . ifname }    every bridge of ours with itself
+//!   set selves     { type ipv4_addr . ipv4_addr }   each container with published ports, with itself
+//!   map published     { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service }
+//!   map published_any { type inet_proto . inet_service : ipv4_addr . inet_service }
+//!   chain guard { type filter hook prerouting priority raw; policy accept;
+//!     iifname != "lo" ip daddr 127.0.0.0/8 drop     (ports published on 127.0.0.1 are the host's alone)
+//!   }
+//!   chain prerouting { type nat hook prerouting priority dstnat; policy accept;
+//!     dnat ip to meta l4proto . ip daddr . th dport map @published
+//!     fib daddr type local dnat ip to meta l4proto . th dport map @published_any
+//!   }
+//!   chain output { type nat hook output priority dstnat; policy accept;    (the same two rules) }
 //!   chain forward { type filter hook forward priority filter; policy accept;
 //!     ct state established,related accept
+//!     ct status dnat oifname @bridges accept   (published ports)
 //!     iifname . oifname @together accept       (seen here only where br_netfilter is loaded)
 //!     iifname @bridges oifname != @bridges accept
 //!     oifname @bridges drop                    (from other bridges, and what nobody asked for)
 //!   }
 //!   chain postrouting { type nat hook postrouting priority srcnat; policy accept;
 //!     iifname @hidden oifname != @bridges masquerade
+//!     ct status dnat iifname . oifname @hairpin masquerade   (or the answer would go past the host)
+//!     ip saddr . ip daddr @selves masquerade                 (where br_netfilter bridges such packets)
+//!     ip saddr 127.0.0.0/8 oifname @bridges masquerade       (the host by 127.0.0.1)
 //!   }
 //! }
 //! ```
 //!
-//! The rules are the same for any number of bridges; a bridge is an element of the sets.
+//! The rules are the same for any number of bridges; a bridge is an element of the sets,
+//! a published port an element of one of the maps. Other clients of a published port keep their addresses.
 //!
 //! Limit: an accept ends this table only. If another table's forward chain drops (a firewall with
 //! the policy drop), its owner has to let the bridge through; nothing is changed in tables of others.
@@ -31,8 +48,13 @@ use super::{BridgeConfig, NetworkError};
 
 mod expression;
 mod message;
+mod ports;
 
-use expression::{both_names_in, is_reply, masquerade, name_in, name_not_in, verdict};
+use super::publish::Publication;
+use expression::{
+    both_names_in, is_reply, is_translated, masquerade, name_in, name_not_in, not_from_loopback,
+    verdict,
+};
 use message::Wrapped;
 
 /// Name of the one table.
@@ -40,11 +62,16 @@ pub const TABLE: &str = "jocker";
 const BRIDGES: &str = "bridges";
 const HIDDEN: &str = "hidden";
 const TOGETHER: &str = "together";
-const SETS: [&str; 3] = [BRIDGES, HIDDEN, TOGETHER];
+const HAIRPIN: &str = "hairpin";
+const SETS: [&str; 4] = [BRIDGES, HIDDEN, TOGETHER, HAIRPIN];
+const GUARD: &str = "guard";
+const PREROUTING: &str = "prerouting";
+const OUTPUT: &str = "output";
 const FORWARD: &str = "forward";
 const POSTROUTING: &str = "postrouting";
+const CHAINS: [&str; 5] = [GUARD, PREROUTING, OUTPUT, FORWARD, POSTROUTING];
 /// How many rules the table has.
-const RULE_COUNT: usize = 5;
+const RULE_COUNT: usize = 14;
 /// Multicast group that is told of each change to nf_tables (`NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h).
 const CHANGES: u32 = 7;
 
@@ -56,11 +83,13 @@ pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
         message::set(BRIDGES, 1, 1),
         message::set(HIDDEN, 2, 1),
         message::set(TOGETHER, 3, 2),
-        message::filter_chain(FORWARD),
-        message::nat_chain(POSTROUTING),
-        message::flush(FORWARD),
-        message::flush(POSTROUTING),
+        message::set(HAIRPIN, 4, 2),
+        ports::map(ports::ONE_ADDRESS, 5),
+        ports::map(ports::ALL_ADDRESSES, 6),
+        ports::selves(7),
     ];
+    batch.extend(message::chains());
+    batch.extend(CHAINS.map(message::flush));
     batch.extend(rules());
     // Adding what is there is no error and removing what is not is one: so the element is added in
     // any case, and taken out again in the same transaction where it does not belong.
@@ -99,11 +128,7 @@ pub fn verify(config: &BridgeConfig) -> Result<bool, NetworkError> {
 /// Takes the bridge out of the sets; without any bridge left, the table goes.
 pub(super) fn remove(bridge: &str) -> Result<(), NetworkError> {
     let mut socket = open()?;
-    let bridges = match elements(&mut socket, BRIDGES) {
-        // There is no such table.
-        Err(error) if error.errno() == Some(libc::ENOENT) => Vec::new(),
-        other => other?,
-    };
+    let bridges = or_nothing(elements(&mut socket, BRIDGES))?;
     let mut batch = vec![message::begin()];
     if bridges.iter().any(|name| name != bridge) {
         for set in SETS {
@@ -115,6 +140,67 @@ pub(super) fn remove(bridge: &str) -> Result<(), NetworkError> {
         batch.push(message::table(NfTablesMessage::DeleteTable, "delete table", 0));
     }
     commit(batch)
+}
+
+/// The bridges in the table.
+pub(super) fn bridges() -> Result<Vec<String>, NetworkError> {
+    or_nothing(elements(&mut open()?, BRIDGES))
+}
+
+/// The published ports in the table.
+pub(super) fn published() -> Result<Vec<Publication>, NetworkError> {
+    let mut socket = open()?;
+    let mut found = Vec::new();
+    for map in ports::MAPS {
+        let list = message::list_elements(map);
+        let dumped = socket.dump(list, |object: Wrapped| found.extend(ports::elements(&object)));
+        or_nothing(dumped)?;
+    }
+    Ok(found)
+}
+
+/// Adds published ports.
+pub(super) fn publish(publications: &[Publication]) -> Result<(), NetworkError> {
+    replace(&[], &[], publications)
+}
+
+/// Removes all published ports of a container, whether they are there or not.
+pub(super) fn unpublish(publications: &[Publication]) -> Result<(), NetworkError> {
+    let mut batch = vec![message::begin()];
+    batch.extend(ports::add(publications));
+    batch.extend(ports::remove(publications));
+    batch.extend(ports::add_selves(publications));
+    batch.extend(ports::remove_selves(publications));
+    commit(batch)
+}
+
+/// Takes bridges and ports out, which have to be there, and adds ports.
+pub(super) fn replace(
+    bridges: &[String],
+    gone: &[Publication],
+    new: &[Publication],
+) -> Result<(), NetworkError> {
+    let mut batch = vec![message::begin()];
+    for bridge in bridges {
+        for set in SETS {
+            batch.push(message::add_element(set, bridge));
+            batch.push(message::remove_element(set, bridge));
+        }
+    }
+    batch.extend(ports::remove(gone));
+    batch.extend(ports::add_selves(gone));
+    batch.extend(ports::remove_selves(gone));
+    batch.extend(ports::add(new));
+    batch.extend(ports::add_selves(new));
+    if batch.len() > 1 { commit(batch) } else { Ok(()) }
+}
+
+/// What is not there holds nothing.
+fn or_nothing<T: Default>(found: Result<T, NetworkError>) -> Result<T, NetworkError> {
+    match found {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(T::default()),
+        other => other,
+    }
 }
 
 /// Tells of changes to the host's packet filter, by whomever.
@@ -147,26 +233,42 @@ impl RuleChanges {
             .wait()
             .map_err(|source| NetworkError::Call { call: "recv(nf_tables changes)".into(), source })
     }
+
+    /// Forgets the changes so far; [`verify`] is to follow.
+    pub fn forget(&self) {
+        self.socket.drain();
+    }
 }
 
-fn membership(config: &BridgeConfig) -> [(&'static str, bool); 3] {
-    [(BRIDGES, true), (HIDDEN, config.masquerade), (TOGETHER, config.icc)]
+fn membership(config: &BridgeConfig) -> [(&'static str, bool); 4] {
+    [(BRIDGES, true), (HIDDEN, config.masquerade), (TOGETHER, config.icc), (HAIRPIN, true)]
 }
 
 fn rules() -> [Request<Wrapped>; RULE_COUNT] {
     use expression::Direction::{In, Out};
     let rule = message::rule;
+    let drop = || vec![verdict(false)];
+    let accept = || vec![verdict(true)];
     [
-        rule(FORWARD, [is_reply(), vec![verdict(true)]].concat()),
-        rule(FORWARD, [both_names_in(TOGETHER), vec![verdict(true)]].concat()),
-        rule(
-            FORWARD,
-            [name_in(In, BRIDGES), name_not_in(Out, BRIDGES), vec![verdict(true)]].concat(),
-        ),
-        rule(FORWARD, [name_in(Out, BRIDGES), vec![verdict(false)]].concat()),
+        rule(GUARD, [not_from_loopback(), ports::to_loopback(), drop()].concat()),
+        rule(PREROUTING, ports::to_one_address()),
+        rule(PREROUTING, ports::to_any_address()),
+        rule(OUTPUT, ports::to_one_address()),
+        rule(OUTPUT, ports::to_any_address()),
+        rule(FORWARD, [is_reply(), accept()].concat()),
+        rule(FORWARD, [is_translated(), name_in(Out, BRIDGES), accept()].concat()),
+        rule(FORWARD, [both_names_in(TOGETHER), accept()].concat()),
+        rule(FORWARD, [name_in(In, BRIDGES), name_not_in(Out, BRIDGES), accept()].concat()),
+        rule(FORWARD, [name_in(Out, BRIDGES), drop()].concat()),
         rule(
             POSTROUTING,
             [name_in(In, HIDDEN), name_not_in(Out, BRIDGES), vec![masquerade()]].concat(),
+        ),
+        rule(POSTROUTING, [is_translated(), both_names_in(HAIRPIN), vec![masquerade()]].concat()),
+        rule(POSTROUTING, [ports::to_itself(), vec![masquerade()]].concat()),
+        rule(
+            POSTROUTING,
+            [ports::from_loopback(), name_in(Out, BRIDGES), vec![masquerade()]].concat(),
         ),
     ]
 }

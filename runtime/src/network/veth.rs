@@ -3,9 +3,14 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::NLM_F_ACK;
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkInfo,
+};
 
 use super::link::{self, RouteRequest};
+use super::netlink::Request;
 use super::{Endpoint, NetworkError, netns};
 
 /// Connects the network namespace `netns` to `bridge`: a pair of interfaces, the inner one with its
@@ -51,6 +56,28 @@ pub fn detach(host_name: &str) -> Result<(), NetworkError> {
         Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
         other => other,
     }
+}
+
+/// Lets the bridge send packets back to where they came from. A container that asks for its own
+/// published port needs that where bridged packets are filtered (br_netfilter): there they do not pass
+/// through the host.
+///
+/// # Errors
+/// The request that the kernel refused.
+pub fn let_hairpin(host_name: &str) -> Result<(), NetworkError> {
+    link::check_name(host_name)?;
+    let port = vec![InfoBridgePort::HairpinMode(true)];
+    let attributes = vec![
+        LinkAttribute::IfName(host_name.to_owned()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(port)),
+        ]),
+    ];
+    // Not RTM_SETLINK, which passes over what is special to the kind of port.
+    let message = RouteNetlinkMessage::NewLink(link::message(0, false, attributes));
+    let request = Request::new(format!("let {host_name} hairpin"), NLM_F_ACK, message);
+    netns::open_route_socket()?.execute(vec![request])
 }
 
 /// The request that makes both ends. The kernel sets flags and master of the outer end in the same

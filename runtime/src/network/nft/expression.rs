@@ -1,5 +1,5 @@
 //! The expressions that our rules are made of (linux/netfilter/nf_tables.h). Those that the
-//! library does not know (ct, masq) are put together from attributes here.
+//! library does not know (ct, masq, nat, fib) are put together from attributes here.
 
 use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{
@@ -7,12 +7,17 @@ use netlink_packet_netfilter::nftables::{
     Verdict, VerdictAttribute,
 };
 
-/// `NFTA_CT_DREG`, `NFTA_CT_KEY`, `NFT_CT_STATE`.
+use super::message::NAME_LENGTH;
+
+/// `NFTA_CT_DREG`, `NFTA_CT_KEY`, `NFT_CT_STATE`, `NFT_CT_STATUS`.
 const CT_REGISTER: u16 = 1;
 const CT_KEY: u16 = 2;
 const CT_KEY_STATE: u32 = 0;
+const CT_KEY_STATUS: u32 = 2;
 /// `NF_CT_STATE_BIT` of `IP_CT_ESTABLISHED` and of `IP_CT_RELATED`.
 const CT_STATES_OF_REPLIES: u32 = 0b110;
+/// `IPS_DST_NAT`: the connection's destination was changed.
+const CT_STATUS_TRANSLATED: u32 = 1 << 5;
 /// `NFT_LOOKUP_F_INV`: the rule goes on if the key is not in the set.
 const LOOKUP_INVERTED: u32 = 1;
 /// `NF_DROP`, `NF_ACCEPT` (linux/netfilter.h).
@@ -38,21 +43,23 @@ impl Direction {
 
 /// `ct state established,related`
 pub(super) fn is_reply() -> Vec<Expressions> {
+    connection_has(CT_KEY_STATE, CT_STATES_OF_REPLIES)
+}
+
+/// `ct status dnat`: a published port was asked for.
+pub(super) fn is_translated() -> Vec<Expressions> {
+    connection_has(CT_KEY_STATUS, CT_STATUS_TRANSLATED)
+}
+
+fn connection_has(key: u32, bits: u32) -> Vec<Expressions> {
     let value = |number: u32| DataAttribute::Value(number.to_ne_bytes().to_vec());
-    let big_endian = |kind, number: u32| DefaultNla::new(kind, number.to_be_bytes().to_vec());
     vec![
-        Expressions::Other {
-            expression_type: "ct".into(),
-            attributes: vec![
-                big_endian(CT_REGISTER, Register::Reg1.into()),
-                big_endian(CT_KEY, CT_KEY_STATE),
-            ],
-        },
+        other("ct", &[(CT_REGISTER, Register::Reg1.into()), (CT_KEY, key)]),
         Expressions::Bitwise(vec![
             Bitwise::SourceRegister(Register::Reg1),
             Bitwise::DestinationRegister(Register::Reg1),
             Bitwise::Length(4),
-            Bitwise::Mask(value(CT_STATES_OF_REPLIES)),
+            Bitwise::Mask(value(bits)),
             Bitwise::Xor(value(0)),
         ]),
         Expressions::Cmp(vec![
@@ -60,6 +67,26 @@ pub(super) fn is_reply() -> Vec<Expressions> {
             Cmp::Op(Operator::NotEqual),
             Cmp::Data(value(0)),
         ]),
+    ]
+}
+
+/// An expression that the library does not know, by its attributes: kinds and numbers.
+pub(super) fn other(name: &str, attributes: &[(u16, u32)]) -> Expressions {
+    let big_endian =
+        |(kind, number): &(u16, u32)| DefaultNla::new(*kind, number.to_be_bytes().to_vec());
+    Expressions::Other {
+        expression_type: name.into(),
+        attributes: attributes.iter().map(big_endian).collect(),
+    }
+}
+
+/// `iifname != "lo"`
+pub(super) fn not_from_loopback() -> Vec<Expressions> {
+    let mut name = [0; NAME_LENGTH];
+    name[..2].copy_from_slice(b"lo");
+    vec![
+        Direction::In.load(Register::Reg1),
+        super::ports::compare(Operator::NotEqual, name.to_vec()),
     ]
 }
 
@@ -89,7 +116,7 @@ pub(super) fn verdict(accept: bool) -> Expressions {
 
 /// `masquerade`
 pub(super) fn masquerade() -> Expressions {
-    Expressions::Other { expression_type: "masq".into(), attributes: Vec::new() }
+    other("masq", &[])
 }
 
 fn lookup(set: &str, flags: u32) -> Expressions {

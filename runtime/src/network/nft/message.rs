@@ -12,7 +12,7 @@ use netlink_packet_netfilter::{
 };
 
 use super::super::netlink::Request;
-use super::{TABLE, TOGETHER};
+use super::{HAIRPIN, TABLE, TOGETHER};
 
 /// A message with its nfnetlink header.
 pub(super) type Wrapped = NetfilterMessage;
@@ -20,7 +20,7 @@ pub(super) type Wrapped = NetfilterMessage;
 /// `NFNL_SUBSYS_NFTABLES`: whom a batch is for.
 const SUBSYSTEM: u16 = 10;
 /// Bytes of an interface's name in a key (`IFNAMSIZ`), zeros at the end.
-const NAME_LENGTH: usize = 16;
+pub(super) const NAME_LENGTH: usize = 16;
 /// The nft tool's number for the type "ifname" and how it packs two types; the kernel only keeps it.
 const TYPE_IFNAME: u32 = 41;
 const TYPE_BITS: u32 = 6;
@@ -28,6 +28,9 @@ const TYPE_BITS: u32 = 6;
 const POLICY_ACCEPT: u32 = 1;
 /// `NF_IP_PRI_FILTER`, `NF_IP_PRI_NAT_SRC` (linux/netfilter_ipv4.h).
 const PRIORITY_FILTER: u32 = 0;
+/// `NF_IP_PRI_RAW` and `NF_IP_PRI_NAT_DST`: negative numbers.
+const PRIORITY_RAW: u32 = (-300_i32).cast_unsigned();
+const PRIORITY_DESTINATION_NAT: u32 = (-100_i32).cast_unsigned();
 const PRIORITY_SOURCE_NAT: u32 = 100;
 
 pub(super) fn begin() -> Request<Wrapped> {
@@ -74,12 +77,16 @@ fn key_order() -> Vec<u8> {
     bytes
 }
 
-pub(super) fn filter_chain(name: &str) -> Request<Wrapped> {
-    chain(name, "filter", InetHookNumber::Forward, PRIORITY_FILTER)
-}
-
-pub(super) fn nat_chain(name: &str) -> Request<Wrapped> {
-    chain(name, "nat", InetHookNumber::PostRouting, PRIORITY_SOURCE_NAT)
+/// The table's chains: name, kind, hook, priority.
+pub(super) fn chains() -> [Request<Wrapped>; 5] {
+    use InetHookNumber::{Forward, LocalOut, PostRouting, PreRouting};
+    [
+        chain(super::GUARD, "filter", PreRouting, PRIORITY_RAW),
+        chain(super::PREROUTING, "nat", PreRouting, PRIORITY_DESTINATION_NAT),
+        chain(super::OUTPUT, "nat", LocalOut, PRIORITY_DESTINATION_NAT),
+        chain(super::FORWARD, "filter", Forward, PRIORITY_FILTER),
+        chain(super::POSTROUTING, "nat", PostRouting, PRIORITY_SOURCE_NAT),
+    ]
 }
 
 fn chain(name: &str, kind: &str, hook: InetHookNumber, priority: u32) -> Request<Wrapped> {
@@ -177,7 +184,7 @@ fn element(set: &str, bridge: &str) -> SetElementMessage {
     for (place, byte) in name.iter_mut().zip(bridge.bytes()) {
         *place = byte;
     }
-    let copies = if set == TOGETHER { 2 } else { 1 };
+    let copies = if matches!(set, TOGETHER | HAIRPIN) { 2 } else { 1 };
     let key = SetElementAttribute::Key(DataAttribute::Value(name.repeat(copies)));
     SetElementMessage {
         attributes: vec![
@@ -193,7 +200,7 @@ fn control(what: &str, message: ControlMessage) -> Request<Wrapped> {
     Request::new(what, 0, NetfilterMessage::new(header, message))
 }
 
-fn request(what: String, flags: u16, message: NfTablesMessage) -> Request<Wrapped> {
+pub(super) fn request(what: String, flags: u16, message: NfTablesMessage) -> Request<Wrapped> {
     let header = NetfilterHeader::new(NetfilterProtoFamily::IPv4, 0, 0);
     Request::new(what, flags, NetfilterMessage::new(header, message))
 }

@@ -1,0 +1,354 @@
+//! The maps of published ports: their messages, keys and values, and the rules that look there.
+//!
+//! A key is protocol, address, port, or protocol, port for ports on all addresses; a value is address
+//! and port of the container. Each part fills a register of four bytes, numbers in network order.
+
+use std::net::Ipv4Addr;
+
+use netlink_packet_core::NLM_F_CREATE;
+use netlink_packet_netfilter::NetfilterMessageInner;
+use netlink_packet_netfilter::nftables::{
+    Cmp, DataAttribute, Expressions, ListAttribute, Lookup, Meta, MetaKey, NfTablesMessage,
+    Operator, Payload, Register, SetAttribute, SetElementAttribute, SetElementList,
+    SetElementMessage, SetFlags, SetMessage,
+};
+
+use super::super::netlink::Request;
+use super::super::publish::{Protocol, Publication};
+use super::TABLE;
+use super::expression::other;
+use super::message::{Wrapped, request};
+
+/// Ports of one address of the host.
+pub(super) const ONE_ADDRESS: &str = "published";
+/// Ports of all its addresses.
+pub(super) const ALL_ADDRESSES: &str = "published_any";
+pub(super) const MAPS: [&str; 2] = [ONE_ADDRESS, ALL_ADDRESSES];
+
+/// Addresses of containers with published ports, twice each.
+const SELVES: &str = "selves";
+
+/// Elements of one message, well below its limit of length.
+const ELEMENTS_PER_MESSAGE: usize = 200;
+/// Bytes of a register, which each part of a key or value fills.
+const PART: usize = 4;
+/// The nft tool's numbers of the parts' types and how it packs them; the kernel only keeps them.
+const TYPE_BITS: u32 = 6;
+const TYPE_ADDRESS: u32 = 7;
+const TYPE_PROTOCOL: u32 = 12;
+const TYPE_PORT: u32 = 13;
+/// `NFT_PAYLOAD_NETWORK_HEADER`, `NFT_PAYLOAD_TRANSPORT_HEADER`, and what lies where in them.
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
+const DESTINATION_ADDRESS: (u32, u32, u32) = (NETWORK_HEADER, 16, 4);
+const DESTINATION_PORT: (u32, u32, u32) = (TRANSPORT_HEADER, 2, 2);
+const SOURCE_ADDRESS: (u32, u32, u32) = (NETWORK_HEADER, 12, 4);
+/// The first byte of a loopback address.
+const LOOPBACK: u8 = 127;
+/// `NFTA_NAT_TYPE`, `_FAMILY`, `_REG_ADDR_MIN`, `_REG_PROTO_MIN`; `NFT_NAT_DNAT`, `NFPROTO_IPV4`.
+const NAT_TYPE: u16 = 1;
+const NAT_FAMILY: u16 = 2;
+const NAT_ADDRESS: u16 = 3;
+const NAT_PORT: u16 = 5;
+const NAT_DESTINATION: u32 = 1;
+const FAMILY_IPV4: u32 = 2;
+/// `NFTA_FIB_DREG`, `_RESULT`, `_FLAGS`; `NFT_FIB_RESULT_ADDRTYPE`, `NFTA_FIB_F_DADDR`; `RTN_LOCAL`.
+const FIB_REGISTER: u16 = 1;
+const FIB_RESULT: u16 = 2;
+const FIB_FLAGS: u16 = 3;
+const FIB_ADDRESS_TYPE: u32 = 3;
+const FIB_OF_DESTINATION: u32 = 2;
+const LOCAL: u32 = 2;
+
+/// Creates one of the maps; `id` tells sets and maps of a batch apart.
+pub(super) fn map(name: &str, id: u32) -> Request<Wrapped> {
+    let key: &[u32] = match name {
+        ONE_ADDRESS => &[TYPE_PROTOCOL, TYPE_ADDRESS, TYPE_PORT],
+        _ => &[TYPE_PROTOCOL, TYPE_PORT],
+    };
+    let value = [TYPE_ADDRESS, TYPE_PORT];
+    let packed = |types: &[u32]| types.iter().fold(0, |packed, kind| packed << TYPE_BITS | kind);
+    let message = SetMessage {
+        attributes: vec![
+            SetAttribute::Table(TABLE.into()),
+            SetAttribute::Name(name.into()),
+            SetAttribute::Flags(SetFlags::Map),
+            SetAttribute::KeyType(packed(key)),
+            SetAttribute::KeyLen((key.len() * PART) as u32),
+            SetAttribute::DataType(packed(&value)),
+            SetAttribute::DataLen((value.len() * PART) as u32),
+            SetAttribute::Id(id),
+        ],
+    };
+    request(format!("create map {name}"), NLM_F_CREATE, NfTablesMessage::NewSet(message))
+}
+
+/// Creates the set of containers that may ask for their own ports.
+pub(super) fn selves(id: u32) -> Request<Wrapped> {
+    let message = SetMessage {
+        attributes: vec![
+            SetAttribute::Table(TABLE.into()),
+            SetAttribute::Name(SELVES.into()),
+            SetAttribute::KeyType(TYPE_ADDRESS << TYPE_BITS | TYPE_ADDRESS),
+            SetAttribute::KeyLen((2 * PART) as u32),
+            SetAttribute::Id(id),
+        ],
+    };
+    request(format!("create set {SELVES}"), NLM_F_CREATE, NfTablesMessage::NewSet(message))
+}
+
+/// Adds the ports to their maps.
+pub(super) fn add(publications: &[Publication]) -> Vec<Request<Wrapped>> {
+    messages(publications, "publish", NLM_F_CREATE, NfTablesMessage::NewSetElement)
+}
+
+/// Removes the ports from their maps, where they have to be.
+pub(super) fn remove(publications: &[Publication]) -> Vec<Request<Wrapped>> {
+    messages(publications, "unpublish", 0, NfTablesMessage::DeleteSetElement)
+}
+
+/// Adds the containers of the ports to the set of those that may ask for their own.
+pub(super) fn add_selves(publications: &[Publication]) -> Vec<Request<Wrapped>> {
+    of_selves(publications, "add to", NLM_F_CREATE, NfTablesMessage::NewSetElement)
+}
+
+/// Removes them from there.
+pub(super) fn remove_selves(publications: &[Publication]) -> Vec<Request<Wrapped>> {
+    of_selves(publications, "remove from", 0, NfTablesMessage::DeleteSetElement)
+}
+
+fn of_selves(
+    publications: &[Publication],
+    verb: &str,
+    flags: u16,
+    kind: fn(SetElementMessage) -> NfTablesMessage,
+) -> Vec<Request<Wrapped>> {
+    let mut addresses: Vec<_> = publications.iter().map(|port| port.address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let element = |address: &Ipv4Addr| {
+        let key = DataAttribute::Value(address.octets().repeat(2));
+        ListAttribute::Element(vec![SetElementAttribute::Key(key)])
+    };
+    let message = |chunk: &[Ipv4Addr]| {
+        let message = SetElementMessage {
+            attributes: vec![
+                SetElementList::Table(TABLE.into()),
+                SetElementList::Set(SELVES.into()),
+                SetElementList::Elements(chunk.iter().map(element).collect()),
+            ],
+        };
+        request(format!("{verb} set {SELVES}"), flags, kind(message))
+    };
+    addresses.chunks(ELEMENTS_PER_MESSAGE).map(message).collect()
+}
+
+fn messages(
+    publications: &[Publication],
+    verb: &str,
+    flags: u16,
+    kind: fn(SetElementMessage) -> NfTablesMessage,
+) -> Vec<Request<Wrapped>> {
+    let mut messages = Vec::new();
+    for map in MAPS {
+        let of_map: Vec<_> = publications.iter().filter(|port| map_of(port) == map).collect();
+        for chunk in of_map.chunks(ELEMENTS_PER_MESSAGE) {
+            let elements = chunk.iter().map(|port| ListAttribute::Element(element(port)));
+            let message = SetElementMessage {
+                attributes: vec![
+                    SetElementList::Table(TABLE.into()),
+                    SetElementList::Set(map.into()),
+                    SetElementList::Elements(elements.collect()),
+                ],
+            };
+            messages.push(request(format!("{verb} ports in {map}"), flags, kind(message)));
+        }
+    }
+    messages
+}
+
+fn map_of(publication: &Publication) -> &'static str {
+    if publication.host.is_unspecified() { ALL_ADDRESSES } else { ONE_ADDRESS }
+}
+
+fn element(publication: &Publication) -> Vec<SetElementAttribute> {
+    let port = |port: u16| {
+        let [high, low] = port.to_be_bytes();
+        [high, low, 0, 0]
+    };
+    let mut key = vec![publication.protocol.number(), 0, 0, 0];
+    if !publication.host.is_unspecified() {
+        key.extend(publication.host.octets());
+    }
+    key.extend(port(publication.host_port));
+    let value = [publication.address.octets(), port(publication.port)].concat();
+    vec![
+        SetElementAttribute::Key(DataAttribute::Value(key)),
+        SetElementAttribute::Data(DataAttribute::Value(value)),
+    ]
+}
+
+/// The ports in a dump of a map; what is none of ours in form is left out.
+pub(super) fn elements(object: &Wrapped) -> Vec<Publication> {
+    let NetfilterMessageInner::NfTables(NfTablesMessage::NewSetElement(message)) = &object.inner
+    else {
+        return Vec::new();
+    };
+    let lists = message.attributes.iter().filter_map(|attribute| match attribute {
+        SetElementList::Elements(elements) => Some(elements),
+        _ => None,
+    });
+    let each = lists.flatten().filter_map(|element| match element {
+        ListAttribute::Element(attributes) => parse(attributes),
+        _ => None,
+    });
+    each.collect()
+}
+
+fn parse(attributes: &[SetElementAttribute]) -> Option<Publication> {
+    let (mut key, mut value) = (None, None);
+    for attribute in attributes {
+        match attribute {
+            SetElementAttribute::Key(DataAttribute::Value(bytes)) => key = Some(bytes),
+            SetElementAttribute::Data(DataAttribute::Value(bytes)) => value = Some(bytes),
+            _ => {}
+        }
+    }
+    let number = |part: [u8; PART]| u16::from_be_bytes([part[0], part[1]]);
+    let (protocol, host, host_port) = match key?.as_chunks().0 {
+        [protocol, port] => (protocol, Ipv4Addr::UNSPECIFIED, port),
+        [protocol, host, port] => (protocol, Ipv4Addr::from(*host), port),
+        _ => return None,
+    };
+    let [address, port] = value?.as_chunks().0 else { return None };
+    Some(Publication {
+        protocol: [Protocol::Tcp, Protocol::Udp]
+            .into_iter()
+            .find(|known| known.number() == protocol[0])?,
+        host,
+        host_port: number(*host_port),
+        address: Ipv4Addr::from(*address),
+        port: number(*port),
+    })
+}
+
+/// `dnat ip to meta l4proto . ip daddr . th dport map @published`
+pub(super) fn to_one_address() -> Vec<Expressions> {
+    vec![
+        protocol(),
+        load(DESTINATION_ADDRESS, Register::Reg32_01),
+        load(DESTINATION_PORT, Register::Reg32_02),
+        find(ONE_ADDRESS),
+        translate(),
+    ]
+}
+
+/// `fib daddr type local dnat ip to meta l4proto . th dport map @published_any`
+pub(super) fn to_any_address() -> Vec<Expressions> {
+    vec![
+        other(
+            "fib",
+            &[
+                (FIB_REGISTER, Register::Reg1.into()),
+                (FIB_RESULT, FIB_ADDRESS_TYPE),
+                (FIB_FLAGS, FIB_OF_DESTINATION),
+            ],
+        ),
+        compare(Operator::Equal, LOCAL.to_ne_bytes().to_vec()),
+        protocol(),
+        load(DESTINATION_PORT, Register::Reg32_01),
+        find(ALL_ADDRESSES),
+        translate(),
+    ]
+}
+
+/// `ip saddr . ip daddr @selves`
+pub(super) fn to_itself() -> Vec<Expressions> {
+    vec![
+        load(SOURCE_ADDRESS, Register::Reg32_00),
+        load(DESTINATION_ADDRESS, Register::Reg32_01),
+        Expressions::Lookup(vec![
+            Lookup::Set(SELVES.into()),
+            Lookup::SourceRegister(Register::Reg1),
+        ]),
+    ]
+}
+
+/// `ip daddr 127.0.0.0/8`
+pub(super) fn to_loopback() -> Vec<Expressions> {
+    in_loopback(DESTINATION_ADDRESS)
+}
+
+/// `ip saddr 127.0.0.0/8`
+pub(super) fn from_loopback() -> Vec<Expressions> {
+    in_loopback(SOURCE_ADDRESS)
+}
+
+fn in_loopback((base, offset, _): (u32, u32, u32)) -> Vec<Expressions> {
+    vec![load((base, offset, 1), Register::Reg1), compare(Operator::Equal, vec![LOOPBACK])]
+}
+
+/// Compares what was loaded into the first register.
+pub(super) fn compare(operator: Operator, value: Vec<u8>) -> Expressions {
+    Expressions::Cmp(vec![
+        Cmp::SourceRegister(Register::Reg1),
+        Cmp::Op(operator),
+        Cmp::Data(DataAttribute::Value(value)),
+    ])
+}
+
+fn protocol() -> Expressions {
+    Expressions::Meta(vec![
+        Meta::DestinationRegister(Register::Reg32_00),
+        Meta::Key(MetaKey::L4Proto),
+    ])
+}
+
+fn load((base, offset, length): (u32, u32, u32), register: Register) -> Expressions {
+    Expressions::Payload(vec![
+        Payload::DestinationRegister(register),
+        Payload::Base(base),
+        Payload::Offset(offset),
+        Payload::Len(length),
+    ])
+}
+
+/// From the registers 0 and following to the registers 4 and 5; the rule ends if there is nothing.
+fn find(map: &str) -> Expressions {
+    Expressions::Lookup(vec![
+        Lookup::Set(map.into()),
+        Lookup::SourceRegister(Register::Reg1),
+        Lookup::DestinationRegister(Register::Reg2),
+    ])
+}
+
+fn translate() -> Expressions {
+    other(
+        "nat",
+        &[
+            (NAT_TYPE, NAT_DESTINATION),
+            (NAT_FAMILY, FAMILY_IPV4),
+            (NAT_ADDRESS, Register::Reg32_04.into()),
+            (NAT_PORT, Register::Reg32_05.into()),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_read_as_they_are_written() {
+        for (protocol, host) in
+            [(Protocol::Tcp, Ipv4Addr::UNSPECIFIED), (Protocol::Udp, Ipv4Addr::new(192, 0, 2, 1))]
+        {
+            let address = Ipv4Addr::new(172, 17, 0, 2);
+            let publication = Publication { protocol, host, host_port: 8080, address, port: 80 };
+            assert_eq!(parse(&element(&publication)), Some(publication));
+        }
+        assert_eq!(parse(&[]), None);
+        let short = SetElementAttribute::Key(DataAttribute::Value(vec![6, 0, 0, 0]));
+        assert_eq!(parse(&[short]), None);
+    }
+}

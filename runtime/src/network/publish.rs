@@ -1,0 +1,165 @@
+//! Published ports: which port of the host leads to which port of a container, and the hold on the host's port.
+//!
+//! The kernel carries the packets: each publication is an element of a map in our nft table. The
+//! host's port is held by a bound socket, so that nobody else gets it and a port in use is noticed.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::{fs, io};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+use serde::{Deserialize, Serialize};
+
+use super::{BridgeConfig, NetworkError, link, netns, nft};
+
+/// A transport protocol with ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// `tcp` or `udp`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+
+    /// Its number in an IP header.
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
+/// A port of the host that leads to a port of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Publication {
+    /// The protocol of both.
+    pub protocol: Protocol,
+    /// One address of the host, or `0.0.0.0` for all of them.
+    pub host: Ipv4Addr,
+    /// The port there.
+    pub host_port: u16,
+    /// The container's address.
+    pub address: Ipv4Addr,
+    /// The port there.
+    pub port: u16,
+}
+
+/// Takes a port of the host and keeps it for as long as the descriptor is open. The socket is bound
+/// and does not listen: should a packet come past the rules, it is refused like on a closed port.
+///
+/// # Errors
+/// `EADDRINUSE` if somebody has the port, `EADDRNOTAVAIL` if the host has no such address.
+pub fn reserve(protocol: Protocol, host: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
+    let address = SocketAddrV4::new(host, port);
+    let socket = |kind, protocol| {
+        let flags = SocketFlags::CLOEXEC;
+        rustix::net::socket_with(AddressFamily::INET, kind, flags, Some(protocol))
+    };
+    match protocol {
+        Protocol::Udp => {
+            let socket = socket(SocketType::DGRAM, ipproto::UDP)?;
+            rustix::net::bind(&socket, &address)?;
+            Ok(socket)
+        }
+        Protocol::Tcp => {
+            let socket = socket(SocketType::STREAM, ipproto::TCP)?;
+            // With this option old connections in TIME_WAIT are no obstacle; then it is switched
+            // off, so that others can not share the port by it. In between, listen(2) is what makes
+            // the kernel check the port against everybody else's; shutdown(2) ends the listening
+            // and leaves the socket bound.
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            rustix::net::bind(&socket, &address)?;
+            rustix::net::listen(&socket, 0)?;
+            sockopt::set_socket_reuseaddr(&socket, false)?;
+            rustix::net::shutdown(&socket, rustix::net::Shutdown::Read)?;
+            Ok(socket)
+        }
+    }
+}
+
+/// Leads the ports to their containers: all or none, in one transaction.
+///
+/// # Errors
+/// `ENOENT` if somebody removed the table ([`super::ensure_bridge`] makes it), `EEXIST` if one of the
+/// ports leads elsewhere.
+pub fn publish(publications: &[Publication]) -> Result<(), NetworkError> {
+    nft::publish(publications)
+}
+
+/// Takes the ports back, in one transaction; no error for those that are gone already.
+///
+/// # Errors
+/// The request that the kernel refused.
+pub fn unpublish(publications: &[Publication]) -> Result<(), NetworkError> {
+    match nft::unpublish(publications) {
+        // No table, no ports.
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes the table lead these ports to the containers of the bridge and no others: what is missing is
+/// added; what leads to this bridge's subnet, or to no subnet of a bridge of ours, and is not wanted, goes.
+/// Bridges that are no longer there leave the table as well.
+///
+/// # Errors
+/// The request that the kernel refused.
+pub fn restore_published(
+    config: &BridgeConfig,
+    wanted: &[Publication],
+) -> Result<(), NetworkError> {
+    let bridges = nft::bridges()?;
+    let route = netns::open_route_socket()?;
+    let (mut gone, mut others) = (Vec::new(), Vec::new());
+    for name in bridges.iter().filter(|name| **name != config.name) {
+        if link::index_of(&route, name)?.is_none() {
+            gone.push(name.clone());
+        } else if let Some((address, prefix)) = super::bridge_address(name)? {
+            others.push(super::ipam::Subnet::of(address, prefix)?);
+        }
+    }
+    let known = nft::published()?;
+    let unwanted = |known: &&Publication| {
+        !wanted.contains(known) && !others.iter().any(|subnet| subnet.is_usable(known.address))
+    };
+    let stale: Vec<_> = known.iter().filter(unwanted).copied().collect();
+    // Adding what is there changes nothing.
+    let complete = stale.is_empty() && wanted.iter().all(|port| known.contains(port));
+    nft::replace(&gone, &stale, if complete { &[] } else { wanted })
+}
+
+/// Whether the table leads all these ports to their containers.
+///
+/// # Errors
+/// The request that the kernel refused.
+pub fn verify_published(wanted: &[Publication]) -> Result<bool, NetworkError> {
+    if wanted.is_empty() {
+        return Ok(true);
+    }
+    let known = nft::published()?;
+    Ok(wanted.iter().all(|port| known.contains(port)))
+}
+
+/// Lets packets from 127.0.0.1 leave by the bridge and their answers come back, which published ports
+/// need that the host itself asks for. The table drops what others send to 127.0.0.0/8.
+pub(super) fn route_loopback(bridge: &str) -> Result<(), NetworkError> {
+    let path = format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet");
+    let failed =
+        |verb: &str, source| NetworkError::Call { call: format!("{verb}({path})"), source };
+    if fs::read_to_string(&path).map_err(|error| failed("read", error))?.trim() == "1" {
+        return Ok(());
+    }
+    fs::write(&path, "1").map_err(|error| failed("write", error))
+}
