@@ -4,24 +4,31 @@
 //! a few network namespaces made in advance, because making one is the dearest step of a start.
 
 mod pool;
+mod ports;
+mod watch;
 
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime::network::ipam::{IpamError, Leases, Pool, Subnet};
-use runtime::network::{self, BridgeConfig, Endpoint, NetworkError};
+use runtime::network::{self, BridgeConfig, Endpoint, NetworkError, Publication};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+pub(crate) use ports::{Wish, WishError, port_map, wishes};
+
 use pool::NamespacePool;
+use ports::Holds;
 
 /// The bridge's name when the configuration names none.
 const DEFAULT_BRIDGE: &str = "jocker0";
 const MTU: u32 = 1500;
 /// Docker's own choice for its default bridge, tried first.
 const PREFERRED: (Ipv4Addr, u8) = (Ipv4Addr::new(172, 17, 0, 0), 16);
+/// What the kernel says of a table or map that is not there.
+const NO_ENTRY: i32 = rustix::io::Errno::NOENT.raw_os_error();
 /// Name of the default network towards clients.
 pub(crate) const BRIDGE: &str = "bridge";
 
@@ -34,6 +41,9 @@ pub(crate) struct Lease {
     pub(crate) mac: [u8; 6],
     /// The interface on the host.
     pub(crate) host_name: String,
+    /// Ports of the host that lead here.
+    #[serde(default)]
+    pub(crate) ports: Vec<Publication>,
 }
 
 /// Why a container has no network.
@@ -47,6 +57,15 @@ pub(crate) enum Error {
     Ipam(#[from] IpamError),
     #[error("host routes: {0}")]
     Io(#[from] io::Error),
+    #[error("Bind for {host}:{host_port} failed: port is already allocated")]
+    PortAllocated { host: Ipv4Addr, host_port: u16 },
+    #[error(
+        "failed to bind host port for {}:{}:{}:{}/{}: {why}",
+        publication.host, publication.host_port, publication.address, publication.port, publication.protocol.name()
+    )]
+    PortInUse { publication: Publication, why: String },
+    #[error("all ports are allocated")]
+    NoPort,
 }
 
 /// The networks of the daemon.
@@ -58,8 +77,15 @@ pub(crate) struct Networks {
 
 #[derive(Debug)]
 struct Bridge {
-    config: BridgeConfig,
+    rules: Arc<Rules>,
     leases: Mutex<Leases>,
+}
+
+/// What is to be in the kernel for the bridge. Whoever changes its published ports holds the lock meanwhile.
+#[derive(Debug)]
+struct Rules {
+    config: BridgeConfig,
+    holds: Mutex<Holds>,
 }
 
 impl Networks {
@@ -80,11 +106,19 @@ impl Networks {
         let address = bridge.leases().allocate()?;
         Ok(Lease {
             address,
-            prefix: bridge.config.prefix,
-            gateway: bridge.config.gateway,
+            prefix: bridge.rules.config.prefix,
+            gateway: bridge.rules.config.gateway,
             mac: network::mac_for(address),
             host_name: format!("veth{}", id.get(..11).unwrap_or(id)),
+            ports: Vec::new(),
         })
+    }
+
+    /// Takes the ports of the host that lead to a lease; from [`Networks::connect`] on they do.
+    pub(crate) fn take_ports(&self, lease: &mut Lease, wishes: &[Wish]) -> Result<(), Error> {
+        let bridge = self.bridge.as_ref().ok_or(Error::NoBridge)?;
+        lease.ports = bridge.rules.holds().take(wishes, lease.address)?;
+        Ok(())
     }
 
     /// Takes the lease of a container that runs already.
@@ -94,6 +128,20 @@ impl Networks {
         {
             tracing::warn!(address = %lease.address, %error, "a running container's address");
         }
+        if let Some(bridge) = &self.bridge {
+            bridge.rules.holds().adopt(&lease.ports);
+        }
+    }
+
+    /// After every adoption: takes out of the kernel what ended without a daemon, and keeps the rules as they are
+    /// to be from then on.
+    pub(crate) fn settle(&self) {
+        let Some(bridge) = &self.bridge else { return };
+        let published = bridge.rules.holds().all();
+        if let Err(error) = network::restore_published(&bridge.rules.config, &published) {
+            tracing::error!(%error, "published ports are not restored");
+        }
+        watch::start(&bridge.rules);
     }
 
     /// A network namespace with nothing but `lo`.
@@ -112,21 +160,37 @@ impl Networks {
             prefix: lease.prefix,
             gateway: Some(lease.gateway),
             interface: "eth0".to_owned(),
-            mtu: bridge.config.mtu,
+            mtu: bridge.rules.config.mtu,
         };
-        match network::attach(&bridge.config.name, namespace.as_fd(), &endpoint) {
+        let config = &bridge.rules.config;
+        match network::attach(&config.name, namespace.as_fd(), &endpoint) {
             // Somebody took the bridge down: once more, with the bridge made anew.
             Err(NetworkError::NoBridge { .. }) => {
-                network::ensure_bridge(&bridge.config)?;
-                network::attach(&bridge.config.name, namespace.as_fd(), &endpoint)?;
+                network::ensure_bridge(config)?;
+                network::attach(&config.name, namespace.as_fd(), &endpoint)?;
             }
             attached => attached?,
         }
+        bridge.rules.publish(lease)?;
         Ok(namespace)
     }
 
-    /// Takes the interface away and gives the address back.
+    /// Frees the ports of the host that lead to a lease.
+    pub(crate) fn release_ports(&self, lease: &Lease) {
+        if lease.ports.is_empty() {
+            return;
+        }
+        if let Err(error) = network::unpublish(&lease.ports) {
+            tracing::warn!(link.name = lease.host_name, %error, "published ports are left");
+        }
+        if let Some(bridge) = &self.bridge {
+            bridge.rules.holds().give_back(&lease.ports);
+        }
+    }
+
+    /// Takes ports and interface away and gives the address back.
     pub(crate) fn release(&self, lease: &Lease) {
+        self.release_ports(lease);
         if let Err(error) = network::detach(&lease.host_name) {
             tracing::warn!(link.name = lease.host_name, %error, "an interface is left");
         }
@@ -137,7 +201,7 @@ impl Networks {
 
     /// What `host-gateway` in `/etc/hosts` stands for.
     pub(crate) fn gateway(&self) -> Option<Ipv4Addr> {
-        self.bridge.as_ref().map(|bridge| bridge.config.gateway)
+        self.bridge.as_ref().map(|bridge| bridge.rules.config.gateway)
     }
 
     /// Lets the namespaces in stock be filled up again; after a start, not during it.
@@ -163,11 +227,48 @@ impl Bridge {
         };
         network::ensure_bridge(&config)?;
         let leases = Leases::new(Subnet::of(gateway, prefix)?, gateway)?;
-        Ok(Self { config, leases: Mutex::new(leases) })
+        let rules = Arc::new(Rules { config, holds: Mutex::default() });
+        Ok(Self { rules, leases: Mutex::new(leases) })
     }
 
-    fn leases(&self) -> std::sync::MutexGuard<'_, Leases> {
+    fn leases(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rules {
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, lease: &Lease) -> Result<(), NetworkError> {
+        if lease.ports.is_empty() {
+            return Ok(());
+        }
+        network::let_hairpin(&lease.host_name)?;
+        let holds = self.holds();
+        match network::publish(&lease.ports) {
+            // Somebody flushed the rules a moment ago.
+            Err(error) if error.errno() == Some(NO_ENTRY) => self.restore(&holds),
+            published => published,
+        }
+    }
+
+    /// Whether something had to be repaired.
+    fn repair(&self) -> Result<bool, NetworkError> {
+        let holds = self.holds();
+        if network::verify_rules(&self.config).unwrap_or(false)
+            && network::verify_published(&holds.all())?
+        {
+            return Ok(false);
+        }
+        self.restore(&holds)?;
+        Ok(true)
+    }
+
+    fn restore(&self, holds: &Holds) -> Result<(), NetworkError> {
+        network::ensure_bridge(&self.config)?;
+        network::restore_published(&self.config, &holds.all())
     }
 }
 

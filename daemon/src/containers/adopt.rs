@@ -27,6 +27,7 @@ impl Service {
         for stored in stored {
             actors.push(self.adopt_one(stored)?);
         }
+        self.networks.settle();
         for (actor, first) in actors {
             tokio::spawn(actor.adopted(first));
         }

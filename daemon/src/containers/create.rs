@@ -2,6 +2,7 @@
 
 mod defaults;
 mod merge;
+mod ports;
 mod supported;
 
 use std::sync::Arc;
@@ -68,6 +69,7 @@ impl Service {
         validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
         supported::check(&request)?;
+        ports::check(&request, &mut warnings)?;
         let id = names::new_id();
         defaults::fill(&mut request, &id, &self.facts, |name| {
             self.resolve(name).ok().map(|peer| peer.definition.config.hostname.clone())

@@ -22,7 +22,7 @@ use super::handle::Streams;
 use super::monitor::RunDir;
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
-use crate::networks::Lease;
+use crate::networks::{self, Lease};
 use crate::spec::{self, Files, Mode, Source, mode};
 
 /// Files of a json-file log that are kept unless the client says.
@@ -38,6 +38,7 @@ const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 pub(super) struct Task {
     pub(super) service: Arc<Service>,
     pub(super) definition: Arc<Definition>,
+    pub(super) name: String,
     pub(super) writer: Arc<Writer>,
     pub(super) progress: Progress,
     pub(super) run_dir: RunDir,
@@ -109,9 +110,22 @@ impl Task {
         if !is_bridge(&self.definition) {
             return Ok(None);
         }
-        let lease = self.service.networks.lease(&self.definition.id).map_err(Error::internal)?;
+        let Definition { id, config, host_config, .. } = &*self.definition;
+        let mut lease = self.service.networks.lease(id).map_err(Error::internal)?;
+        let wishes = networks::wishes(config, host_config).map_err(Error::internal)?;
+        let taken = match wishes.is_empty() {
+            true => Ok(()),
+            false => self.service.networks.take_ports(&mut lease, &wishes),
+        };
         let (service, leased) = (Arc::clone(&self.service), lease.clone());
         undo.push(move || service.networks.release(&leased));
+        taken.map_err(|error| {
+            let endpoint = super::view::endpoint_id(id, &host_config.network_mode);
+            Error::Internal(format!(
+                "driver failed programming external connectivity on endpoint {} ({endpoint}): {error}",
+                self.name
+            ))
+        })?;
         Ok(Some(lease))
     }
 
@@ -247,7 +261,7 @@ impl Task {
 /// Whether the container is on the default bridge.
 pub(super) fn is_bridge(definition: &Definition) -> bool {
     let mode = definition.host_config.network_mode.as_str();
-    matches!(mode, "" | "default" | crate::networks::BRIDGE) && !definition.config.network_disabled
+    matches!(mode, "" | "default" | networks::BRIDGE) && !definition.config.network_disabled
 }
 
 fn is_host(definition: &Definition) -> bool {

@@ -4,6 +4,7 @@ use api_spec::container::{
     ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings,
 };
 use api_spec::filters::Filters;
+use api_spec::network::PortBinding;
 use jiff::Timestamp;
 
 use super::error::Error;
@@ -143,12 +144,46 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
         && filters.matches_by("is-task", |wanted| wanted == "false")
         && filters.matches_by("isolation", |wanted| wanted == "default")
         && filters.matches_by("expose", port)
-        && filters.matches_by("publish", |_| false)
+        && filters.matches_by("publish", |wanted| is_published(wanted, row))
         && filters.matches_by("volume", |wanted| {
             view::mounts(service, definition)
                 .iter()
                 .any(|mount| mount.destination == wanted || mount.name == wanted)
         })
+}
+
+/// The ports of a container that runs: published ones with each place, others alone.
+fn ports(row: &Row) -> Vec<PortSummary> {
+    if row.seen.progress.state.running().is_none() {
+        return Vec::new();
+    }
+    let mut list = Vec::new();
+    for (port, bindings) in view::ports(&row.handle.definition, &row.seen) {
+        let Some((number, kind)) = port.split_once('/') else { continue };
+        let Ok(private_port) = number.parse() else { continue };
+        let summary = |binding: Option<&PortBinding>| PortSummary {
+            ip: binding.map(|binding| binding.host_ip.clone()),
+            private_port,
+            public_port: binding.and_then(|binding| binding.host_port.parse().ok()),
+            r#type: kind.to_owned(),
+        };
+        match bindings {
+            Some(bindings) => list.extend(bindings.iter().map(|binding| summary(Some(binding)))),
+            None => list.push(summary(None)),
+        }
+    }
+    list
+}
+
+/// Whether the host publishes one of the ports `80`, `80/udp`, `8000-8080/tcp` for the container.
+fn is_published(wanted: &str, row: &Row) -> bool {
+    let (numbers, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return false };
+    let leases = row.seen.progress.lease.iter();
+    leases
+        .flat_map(|lease| &lease.ports)
+        .any(|port| port.protocol.name() == protocol && (first..=last).contains(&port.host_port))
 }
 
 /// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
@@ -168,12 +203,6 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
     let definition = &row.handle.definition;
     let config = &definition.config;
     let size_rw = size.then(|| service.size_rw(&definition.id));
-    let ports = config.exposed_ports.iter().flatten().filter_map(|(port, _)| {
-        let (number, kind) = port.split_once('/')?;
-        let private_port = number.parse().ok()?;
-        Some(PortSummary { private_port, r#type: kind.to_owned(), ..PortSummary::default() })
-    });
-    let up = row.seen.progress.state.running().is_some();
     ContainerSummary {
         id: definition.id.clone(),
         names: vec![format!("/{}", row.seen.name)],
@@ -181,7 +210,7 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
         image_id: definition.image_id.clone(),
         command: command(&command_line(config)),
         created: parse(&definition.created).map_or(0, Timestamp::as_second),
-        ports: if up { ports.collect() } else { Vec::new() },
+        ports: ports(row),
         size_rw,
         size_root_fs: size_rw.map(|own| own + service.image_size(&definition.image_id)),
         labels: config.labels.clone().unwrap_or_default(),

@@ -46,6 +46,7 @@ impl Actor {
         let task = Task {
             service: Arc::clone(&self.service),
             definition: Arc::clone(&self.definition),
+            name: self.name.clone(),
             writer: Arc::clone(&self.writer),
             progress: self.progress.clone(),
             run_dir: self.run_dir.clone(),
@@ -106,7 +107,7 @@ impl Actor {
             finished_at: before.and_then(|exit| exit.finished_at.clone()),
         };
         self.progress.state = State::Exited(exit);
-        let lease = self.progress.lease.take();
+        let lease = self.end_lease().await;
         self.waiting.clear();
         self.publish();
         let service = Arc::clone(&self.service);

@@ -12,7 +12,7 @@ use super::handle::{Handle, Snapshot};
 use super::prepare::{files_in, log_path};
 use super::record::Definition;
 use super::state::State;
-use crate::networks::{BRIDGE, Lease};
+use crate::networks::{BRIDGE, Lease, port_map};
 use crate::spec::{self, command_line};
 
 /// What Docker calls the kind of snapshot that we have.
@@ -147,7 +147,7 @@ fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings
     let mut settings = NetworkSettings::default();
     if seen.progress.state.running().is_some() {
         settings.sandbox_id.clone_from(&definition.id);
-        settings.ports = exposed(definition);
+        settings.ports = ports(definition, seen);
     }
     if let Some(bridge) = networks.get(BRIDGE) {
         settings.endpoint_id.clone_from(&bridge.endpoint_id);
@@ -160,9 +160,12 @@ fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings
     settings
 }
 
-fn exposed(definition: &Definition) -> PortMap {
-    let ports = definition.config.exposed_ports.iter().flatten();
-    ports.map(|(port, _)| (port.clone(), None)).collect()
+/// Exposed and published ports; Docker shows none for containers without a network of their own.
+pub(super) fn ports(definition: &Definition, seen: &Snapshot) -> PortMap {
+    match &seen.progress.lease {
+        Some(lease) => port_map(&definition.config, &lease.ports),
+        None => PortMap::new(),
+    }
 }
 
 fn mac_text(mac: &[u8; 6]) -> String {
@@ -175,7 +178,7 @@ pub(super) fn network_id(name: &str) -> String {
     store::Digest::of(format!("network {name}").as_bytes()).hex()
 }
 
-fn endpoint_id(id: &str, network: &str) -> String {
+pub(super) fn endpoint_id(id: &str, network: &str) -> String {
     store::Digest::of(format!("endpoint {id} {network}").as_bytes()).hex()
 }
 

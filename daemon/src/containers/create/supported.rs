@@ -38,19 +38,7 @@ fn is_standard_network(name: &str) -> bool {
         || matches!(mode(name), Mode::Container(_))
 }
 
-const LATER: [Row; 26] = [
-    (
-        "HostConfig.PortBindings",
-        |request| {
-            (request.host_config.port_bindings.iter().flatten()).any(|(_, to)| some(to.as_ref()))
-        },
-        "ports can not be published yet",
-    ),
-    (
-        "HostConfig.PublishAllPorts",
-        |request| request.host_config.publish_all_ports,
-        "ports can not be published yet",
-    ),
+const LATER: [Row; 24] = [
     (
         "HostConfig.NetworkMode",
         |request| !is_standard_network(&request.host_config.network_mode),
@@ -189,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_docker_run_sends_is_supported() {
-        let body = r#"{"Volumes":{},"HostConfig":{"Binds":["/a:/b","vol:/c"],"PortBindings":{},"NetworkMode":"default",
+        let body = r#"{"Volumes":{},"HostConfig":{"Binds":["/a:/b","vol:/c"],"PortBindings":{"80/tcp":[{"HostPort":"80"}]},"NetworkMode":"default",
             "BlkioDeviceReadBps":[],"Links":null,"MemorySwappiness":-1,"UsernsMode":"host"},
             "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":"","DriverOpts":null}}}}"#;
         assert_eq!(refused(body), None);
@@ -198,7 +186,6 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused_by_name() {
         for (body, field) in [
-            (r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}}"#, "PortBindings"),
             (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "NetworkMode"),
             (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
             (r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "Healthcheck"),
