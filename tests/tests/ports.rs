@@ -1,0 +1,98 @@
+//! Published ports, with real traffic.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use harness::Daemon;
+use harness::daemon::Options;
+use harness::patience::becomes;
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A container that answers "hello" on port 80, with `bindings` of it.
+fn server(bindings: &Value) -> Value {
+    json!({
+        "Cmd": ["sh", "-c", "while true; do echo hello | nc -l -p 80; done"],
+        "StopSignal": "SIGKILL",
+        "ExposedPorts": { "80/tcp": {} },
+        "HostConfig": { "NetworkMode": "bridge", "PortBindings": { "80/tcp": bindings } },
+    })
+}
+
+fn at(port: u16) -> Value {
+    server(&json!([{ "HostPort": port.to_string() }]))
+}
+
+fn says_hello(address: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let mut said = String::new();
+    let _closed = stream.shutdown(std::net::Shutdown::Write);
+    let _read = stream.read_to_string(&mut said);
+    said == "hello\n"
+}
+
+fn host_port(daemon: &Daemon, id: &str) -> Value {
+    daemon.inspect(id)["NetworkSettings"]["Ports"]["80/tcp"][0].clone()
+}
+
+#[test]
+fn are_reached_and_shown_and_free_after_the_end() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let id = daemon.launch(&at(8080));
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    assert_eq!(host_port(&daemon, &id), json!({ "HostIp": "0.0.0.0", "HostPort": "8080" }));
+    let list = daemon
+        .http()
+        .get("/containers/json?filters=%7B%22publish%22:%5B%228080%22%5D%7D")
+        .expect(200);
+    let shown = json!([{ "IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp" }]);
+    assert_eq!(list.json()[0]["Ports"], shown);
+    assert!(TcpListener::bind("127.0.0.1:8080").is_err());
+
+    daemon.http().post(&format!("/containers/{id}/stop")).expect(204);
+    drop(TcpListener::bind("0.0.0.0:8080").expect("the port is free"));
+    assert_eq!(daemon.inspect(&id)["NetworkSettings"]["Ports"], json!({}));
+}
+
+#[test]
+fn a_port_in_use_is_told_and_nothing_is_left() {
+    let daemon = Daemon::start();
+    let first = daemon.launch(&at(8090));
+    let second = daemon.create(&at(8090));
+    let refused = daemon.http().post(&format!("/containers/{second}/start")).expect(500);
+    let text = refused.text();
+    assert!(text.contains("driver failed programming external connectivity on endpoint"), "{text}");
+    assert!(text.contains("Bind for 0.0.0.0:8090 failed: port is already allocated"), "{text}");
+    daemon.remove(&first);
+    daemon.start_container(&second);
+    daemon.remove(&second);
+}
+
+#[test]
+fn go_on_without_the_daemon_and_are_freed_by_the_next() {
+    let Some(mut daemon) = Daemon::ours() else { return };
+    let id = daemon.launch(&at(8080));
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    daemon.kill9();
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    daemon.start_again(&Options::new());
+    assert!(TcpListener::bind("127.0.0.1:8080").is_err());
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    daemon.remove(&id);
+    drop(TcpListener::bind("0.0.0.0:8080").expect("the port is free"));
+}
+
+#[test]
+fn come_back_after_a_flush_of_the_rules() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let id = daemon.launch(&server(&json!([{ "HostIp": "127.0.0.1" }])));
+    let binding = host_port(&daemon, &id);
+    assert_eq!(binding["HostIp"], "127.0.0.1");
+    let address = format!("127.0.0.1:{}", binding["HostPort"].as_str().expect("a port"));
+    assert!(becomes(PATIENCE, || says_hello(&address)));
+    let flushed = std::process::Command::new("nft").args(["flush", "ruleset"]).status();
+    assert!(flushed.is_ok_and(|status| status.success()), "nft (Debian: nftables)");
+    assert!(becomes(PATIENCE, || says_hello(&address)));
+}
