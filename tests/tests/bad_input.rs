@@ -262,7 +262,10 @@ fn what_is_not_supported_yet_is_refused_by_its_field() {
     let Some(daemon) = Daemon::ours() else { return };
     for (field, host) in [
         ("Privileged", json!({ "Privileged": true })),
-        ("PortBindings", json!({ "PortBindings": { "80/tcp": [{ "HostPort": "8080" }] } })),
+        (
+            "PortBindings",
+            json!({ "PortBindings": { "80/tcp": [{ "HostIp": "", "HostPort": "8080" }] } }),
+        ),
         ("PublishAllPorts", json!({ "PublishAllPorts": true })),
         ("Binds", json!({ "Binds": ["/tmp:/x"] })),
         ("Mounts", json!({ "Mounts": [{ "Type": "bind", "Source": "/tmp", "Target": "/x" }] })),

@@ -323,7 +323,7 @@ mod tests {
         assert_ne!(taken[0].host_port, taken[1].host_port);
         let port = taken[1].host_port;
         let same = Wish { host_ports: Some(port..=port), ..wish(Ipv4Addr::LOCALHOST) };
-        let error = holds.take(&[same.clone()], address).unwrap_err().to_string();
+        let error = holds.take(std::slice::from_ref(&same), address).unwrap_err().to_string();
         assert_eq!(error, format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         holds.give_back(&taken);
         assert!(holds.all().is_empty());
