@@ -4,7 +4,9 @@
 //! The rules are those of Go's `encoding/json`, which every Docker client was tested against.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor,
+};
 use serde_json::{Error, Value};
 
 /// Reads `bytes` as one JSON document of type `T`.
@@ -140,6 +142,7 @@ impl<'de> Deserializer<'de> for Lenient {
                 visitor.visit_map(MapDeserializer::new(canonical(object, fields).into_iter()))
             }
             Value::Null => self.deserialize_map(visitor),
+            Value::Array(_) => Err(Error::invalid_type(Unexpected::Seq, &visitor)),
             other => other.deserialize_any(visitor),
         }
     }

@@ -71,18 +71,23 @@ fn render(line: &[u8], options: &Options, out: &mut Vec<u8>) -> Rendered {
     if !wanted {
         return Rendered::Done;
     }
-    let prefix = if options.timestamps { entry.time.len() + 1 } else { 0 };
+    let stamp =
+        if options.timestamps { format!("{} ", nine_digits(&entry.time)) } else { String::new() };
     if options.framed {
         // A line of a log file is far shorter than a frame can be.
-        let length = u32::try_from(prefix + entry.log.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(stamp.len() + entry.log.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&stdcopy::header(stream, length));
     }
-    if options.timestamps {
-        out.extend_from_slice(entry.time.as_bytes());
-        out.push(b' ');
-    }
+    out.extend_from_slice(stamp.as_bytes());
     out.extend_from_slice(entry.log.as_bytes());
     Rendered::Done
+}
+
+/// A log file's time, whose fraction ends with its last digit that is not 0, as `logs --timestamps` shows it.
+fn nine_digits(time: &str) -> String {
+    let bare = time.strip_suffix('Z').unwrap_or(time);
+    let (seconds, fraction) = bare.split_once('.').unwrap_or((bare, ""));
+    format!("{seconds}.{fraction:0<9}Z")
 }
 
 /// A time as clients send it: Unix seconds with an optional fraction. 0 and nothing mean none.
@@ -132,7 +137,7 @@ mod tests {
         let framed = rendered(&Options { framed: true, ..ALL });
         assert_eq!(framed, b"\x02\0\0\0\0\0\0\x06a \"b\"\n");
         let timed = rendered(&Options { timestamps: true, ..ALL });
-        assert_eq!(timed, b"2026-11-22T02:05:19.5Z a \"b\"\n");
+        assert_eq!(timed, b"2026-11-22T02:05:19.500000000Z a \"b\"\n");
         assert!(rendered(&Options { stderr: false, ..ALL }).is_empty());
         let mut out = Vec::new();
         render(b"{torn", &ALL, &mut out);

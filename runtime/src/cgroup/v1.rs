@@ -147,7 +147,7 @@ impl Groups {
             && files::write(&unified.join("cgroup.kill"), "1").is_ok()
         {
             // Frozen ones take the signal when they are thawed.
-            return self.freezer().map_or(Ok(()), |_| self.thaw());
+            return self.freezer().map_or(Ok(()), |_| self.thaw_rest());
         }
         for _ in 0..KILL_ROUNDS {
             let pids = self.pids()?;
@@ -162,10 +162,18 @@ impl Groups {
                 }
             }
             if frozen {
-                return self.thaw();
+                return self.thaw_rest();
             }
         }
         Ok(())
+    }
+
+    /// Thaws what is left after a kill: groups whose processes have ended may be gone already.
+    fn thaw_rest(&self) -> Result<(), CgroupError> {
+        self.thaw().or_else(|error| match error.errno() {
+            Some(libc::ENOENT | libc::ENODEV) => Ok(()),
+            _ => Err(error),
+        })
     }
 
     pub(super) fn pids(&self) -> Result<Vec<i32>, CgroupError> {
