@@ -37,6 +37,7 @@ pub(super) const VERB: Verb = Verb {
         Flag::plain("detach", "do not wait for it").short('d'),
         Flag::with("process-label", "LABEL", "SELinux label; refused"),
         Flag::with("apparmor", "PROFILE", "AppArmor profile; refused"),
+        Flag::with("cgroup", "PATH", "a group below the container's own"),
         Flag::plain("no-new-privs", "no privileges by an exec"),
         Flag::with("cap", "NAME", "a further capability; may be repeated").short('c'),
         Flag::plain("ignore-paused", "allow it in a paused container"),
@@ -103,7 +104,9 @@ fn request(
 ) -> Result<Request, CommandError> {
     let mut spec = record.spec()?;
     if let Some(linux) = spec.linux_mut() {
-        linux.set_cgroups_path(Some(record.cgroup.clone().into()));
+        let below = parsed.value("cgroup").unwrap_or_default();
+        let path = format!("{}/{below}", record.cgroup);
+        linux.set_cgroups_path(Some(path.trim_end_matches('/').into()));
     }
     let process = process(&spec, parsed)?;
     let plan = plan::compile_exec(&spec, &process, &Extras::default(), host)?;

@@ -24,13 +24,13 @@ pub(super) struct Program {
     env: Vec<CString>,
 }
 
-/// Makes the working directory if the plan says so, then enters it.
-pub(super) fn enter_directory(root: BorrowedFd<'_>, process: &Process) -> Result<(), StepError> {
+/// Makes the working directory if the plan says so.
+pub(super) fn make_directory(root: BorrowedFd<'_>, process: &Process) -> Result<(), StepError> {
     if process.make_cwd && process.cwd != Path::new("/") {
         resolve::make(root, &process.cwd, Leaf::Directory)
             .map_err(|error| error.kind(StepErrorKind::BadCwd))?;
     }
-    change_directory(&process.cwd)
+    Ok(())
 }
 
 /// Enters a directory of the container, and checks that it is one: a path that leads out of the root

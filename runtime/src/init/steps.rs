@@ -87,6 +87,7 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
     mounted.seal()?;
     root::enter(rootfs.as_fd(), plan.root.propagation)?;
     if plan.root.readonly {
+        program::make_directory(rootfs.as_fd(), &plan.process)?;
         root::make_readonly(rootfs)?;
     }
     take_streams(context, terminal)?;
@@ -150,7 +151,8 @@ fn finish(
     let identity = identity::resolve(root_directory()?.as_fd(), process)?;
     streams::own_streams(identity.uid)?;
     umask(Mode::from_raw_mode(0o022));
-    program::enter_directory(root_directory()?.as_fd(), process)?;
+    program::make_directory(root_directory()?.as_fd(), process)?;
+    program::change_directory(&process.cwd)?;
     umask(Mode::from_raw_mode(process.umask.unwrap_or(UMASK)));
 
     set_scheduling(process)?;

@@ -23,9 +23,11 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
     let cgroup = cgroup_plan(linux, host)?;
     let (hostname, domainname) = names(spec, &namespaces)?;
     let sysctls = sysctls(linux, &namespaces)?;
-    let sets_domain = |sysctl: &Sysctl| sysctl.path == Path::new("kernel/domainname");
-    if domainname.is_some() && sysctls.iter().any(sets_domain) {
-        return Err(invalid("linux.sysctl[\"kernel.domainname\"]", "domainname is given too"));
+    let differs = |sysctl: &Sysctl| {
+        sysctl.path == Path::new("kernel/domainname") && Some(&sysctl.value) != domainname.as_ref()
+    };
+    if domainname.is_some() && sysctls.iter().any(differs) {
+        return Err(invalid("linux.sysctl[\"kernel.domainname\"]", "domainname is another"));
     }
     let mut mounts = mounts::compile(spec, &cgroup.path, host)?;
     let mut process = process::compile(process, extras, host, "process")?;

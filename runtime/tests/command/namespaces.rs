@@ -110,6 +110,7 @@ fn settings_of_the_process() {
     bed.spec["process"]["user"]["umask"] = json!(0o027);
     bed.spec["process"]["oomScoreAdj"] = json!(100);
     bed.spec["process"]["cwd"] = json!("/not/there/yet");
+    bed.spec["root"]["readonly"] = json!(true);
     bed.spec["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0});
     bed.spec["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 5});
     bed.spec["linux"]["personality"] = json!({"domain": "LINUX32"});
