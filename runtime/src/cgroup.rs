@@ -22,6 +22,8 @@ use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{StepError, StepErrorKind};
+
 pub use layout::{Hierarchy, Layout, layout};
 pub use plan::plan;
 pub use stats::{BlockIo, CpuStats, MemoryStats, PidsStats, Stats, Throttling};
@@ -97,6 +99,16 @@ pub enum CgroupError {
 }
 
 impl CgroupError {
+    /// As the error of a start's step.
+    pub(crate) fn step(&self) -> StepError {
+        StepError {
+            step: "control groups".to_owned(),
+            call: self.to_string(),
+            errno: None,
+            kind: StepErrorKind::Other,
+        }
+    }
+
     /// The errno behind it.
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -167,11 +179,19 @@ impl Cgroup {
         many.into_iter().flatten().chain(one)
     }
 
-    /// The group's directory for `CLONE_INTO_CGROUP`; `None` on version 1.
+    /// The directory for `CLONE_INTO_CGROUP`: version 2's, a hybrid host's too; `None` if there is none.
     pub fn into_cgroup(&self) -> Result<Option<OwnedFd>, CgroupError> {
         match &self.groups {
-            Groups::V1(_) => Ok(None),
+            Groups::V1(groups) => groups.open_unified(),
             Groups::V2(group) => group.open_directory().map(Some),
+        }
+    }
+
+    /// Moves the calling process, which has one thread, into those groups that `CLONE_INTO_CGROUP` does not reach.
+    pub fn enter(&self) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.enter(),
+            Groups::V2(_) => Ok(()),
         }
     }
 

@@ -18,6 +18,7 @@ pub(crate) use mounts::complaint;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::cgroup::Cgroup;
 use crate::error::{Attempt, StepError};
 use crate::launch::handshake;
 use crate::plan::{Namespace, Plan};
@@ -45,6 +46,8 @@ pub struct InitContext {
     pub preserved: u32,
     /// The program keeps the session keyring.
     pub keeps_keyring: bool,
+    /// The control groups to enter; `None` when the other side moves init there.
+    pub cgroup: Option<Cgroup>,
 }
 
 /// Where the program's standard streams come from.
@@ -64,6 +67,9 @@ pub fn run(mut context: InitContext) -> ! {
     // Nobody in the container may look into this process while it still has the host's descriptors.
     let result = sys::process::set_dumpable(false)
         .attempt("ptrace", || "prctl(PR_SET_DUMPABLE, 0)".to_owned())
+        .and_then(|()| {
+            context.cgroup.as_ref().map_or(Ok(()), Cgroup::enter).map_err(|error| error.step())
+        })
         .and_then(|()| {
             if context.plan.is_exec() {
                 steps::join(&mut context)

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::cgroup::{Cgroup, CgroupError, CgroupPlan, Layout};
+use crate::cgroup::{Cgroup, CgroupPlan, Layout};
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::init::{self, InitContext, Stdio};
 use crate::launch::Kind;
@@ -72,8 +72,8 @@ impl OwnCgroup {
     }
 }
 
-/// Starts the process. On version 1, the groups are made after the clone, while init is busy with
-/// its mounts; on version 2 init is cloned into its group.
+/// Starts the process. It is born in its group of version 2, and enters those of version 1 itself; with a user
+/// namespace it may not, and is moved.
 pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepError> {
     let Request { plan, kind, rootfs: root, netns, target, stdio, gate, preserved, keeps_keyring } =
         request;
@@ -87,11 +87,9 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
     let namespaces = init::clone_flags(&plan, netns.is_some());
     let stragglers = kind == Kind::Container && !plan.namespaces.create.contains(&Namespace::Pid);
 
-    let mut made = match layout {
-        Layout::V1 { .. } => None,
-        Layout::V2 { .. } => Some(groups(&plan.cgroup, kind, layout, stragglers)?),
-    };
-    let cloned = clone(&plan, namespaces, target.as_ref(), made.as_ref());
+    let cgroup = groups(&plan.cgroup, kind, layout, stragglers)?;
+    let moved = plan.namespaces.user.is_some();
+    let cloned = clone(&plan, namespaces, target.as_ref(), &cgroup);
     let (pid, pidfd) = match cloned {
         Ok(Side::Child) => {
             drop(sync);
@@ -105,28 +103,28 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
                 gate,
                 preserved,
                 keeps_keyring,
+                cgroup: (!moved).then_some(cgroup.cgroup),
             })
         }
         Ok(Side::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {
-            if let Some(cgroup) = made {
-                cgroup.remove();
-            }
+            cgroup.remove();
             return Err(error);
         }
     };
     drop((inits, stdio, netns, target, gate));
-    let attached = map_ids(&plan, pid, &sync).and_then(|()| match made.take() {
-        Some(cgroup) => Ok(cgroup),
-        None => attach(&plan.cgroup, kind, layout, stragglers, pid),
+    let attached = map_ids(&plan, pid, &sync).and_then(|()| {
+        if moved {
+            cgroup.cgroup.attach(pid).map_err(|error| error.step())?;
+        }
+        handshake::send(&sync, &ToInit::CgroupAttached, None).map_err(|error| broken(&error))
     });
     drop(plan);
-    let cgroup = attached.inspect_err(|_| kill(&pidfd))?;
-    handshake::send(&sync, &ToInit::CgroupAttached, None).map_err(|error| {
+    if let Err(error) = attached {
         kill(&pidfd);
         cgroup.remove();
-        broken(&error)
-    })?;
+        return Err(error);
+    }
     Ok(Started { pid, pidfd, sync, cgroup, rootfs })
 }
 
@@ -146,13 +144,10 @@ fn clone(
     plan: &Plan,
     namespaces: u64,
     target: Option<&OwnedFd>,
-    cgroup: Option<&OwnCgroup>,
+    cgroup: &OwnCgroup,
 ) -> Result<Side, StepError> {
     init::join_before_clone(plan, target.map(AsFd::as_fd))?;
-    let group = match cgroup {
-        Some(cgroup) => cgroup.cgroup.into_cgroup().map_err(|error| control_groups(&error))?,
-        None => None,
-    };
+    let group = cgroup.cgroup.into_cgroup().map_err(|error| error.step())?;
     sys::clone::clone(namespaces, group.as_ref().map(AsFd::as_fd))
         .attempt("process", || format!("clone3({namespaces:#x})"))
 }
@@ -187,34 +182,8 @@ fn groups(
     stragglers: bool,
 ) -> Result<OwnCgroup, StepError> {
     let cgroup = match kind {
-        Kind::Container => Cgroup::create(plan, layout).map_err(|error| control_groups(&error))?,
+        Kind::Container => Cgroup::create(plan, layout).map_err(|error| error.step())?,
         Kind::Exec => Cgroup::open(&plan.path, layout),
     };
     Ok(OwnCgroup { cgroup, own: kind == Kind::Container, stragglers })
-}
-
-fn attach(
-    plan: &CgroupPlan,
-    kind: Kind,
-    layout: &Layout,
-    stragglers: bool,
-    pid: i32,
-) -> Result<OwnCgroup, StepError> {
-    let cgroup = groups(plan, kind, layout, stragglers)?;
-    match cgroup.cgroup.attach(pid) {
-        Ok(()) => Ok(cgroup),
-        Err(error) => {
-            cgroup.remove();
-            Err(control_groups(&error))
-        }
-    }
-}
-
-fn control_groups(error: &CgroupError) -> StepError {
-    StepError {
-        step: "control groups".to_owned(),
-        call: error.to_string(),
-        errno: None,
-        kind: StepErrorKind::Other,
-    }
 }

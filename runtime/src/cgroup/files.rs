@@ -2,6 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +39,16 @@ pub(super) fn write(path: &Path, value: &str) -> Result<(), CgroupError> {
 
 fn try_write(path: &Path, value: &str) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+}
+
+/// A descriptor of a group's directory, close-on-exec.
+pub(super) fn open_directory(path: &Path) -> Result<OwnedFd, CgroupError> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+        .open(path)
+        .map(OwnedFd::from)
+        .map_err(|source| CgroupError::Read { path: path.to_owned(), source })
 }
 
 /// Reads a file to its end.

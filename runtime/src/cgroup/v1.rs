@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -95,6 +96,29 @@ impl Groups {
             })?;
         }
         Ok(())
+    }
+
+    /// Moves the calling thread, the only one of its process, into the groups of version 1. For a thread that moves
+    /// itself the kernel skips the lock whose grace period makes [`Self::attach`] slow (`cgroup_procs_write_start`).
+    pub(super) fn enter(&self) -> Result<(), CgroupError> {
+        for (_, directory) in &self.groups {
+            match files::write(&directory.join("tasks"), "0") {
+                Err(error) if error.errno() == Some(libc::ENOSPC) => {
+                    inherit_cpuset(directory)?;
+                    files::write(&directory.join("tasks"), "0")?;
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The version 2 part of a hybrid host; `None` where there is none, or not this group.
+    pub(super) fn open_unified(&self) -> Result<Option<OwnedFd>, CgroupError> {
+        let Some(unified) = self.unified.as_deref().filter(|unified| unified.exists()) else {
+            return Ok(None);
+        };
+        files::open_directory(unified).map(Some)
     }
 
     pub(super) fn attach(&self, pid: i32) -> Result<(), CgroupError> {

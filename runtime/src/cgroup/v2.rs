@@ -1,9 +1,7 @@
 //! Version 2: one tree; cgroup-v2.rst.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,12 +57,7 @@ impl Group {
 
     /// A descriptor of the directory, close-on-exec.
     pub(super) fn open_directory(&self) -> Result<OwnedFd, CgroupError> {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
-            .open(&self.directory)
-            .map(OwnedFd::from)
-            .map_err(|source| CgroupError::Read { path: self.directory.clone(), source })
+        files::open_directory(&self.directory)
     }
 
     pub(super) fn limit(&self, limits: &[Write]) -> Result<(), CgroupError> {

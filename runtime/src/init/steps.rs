@@ -74,7 +74,7 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
         masks::apply(rootfs.as_fd(), plan)?;
     }
 
-    // Everything above went on while the monitor attached us: the slowest step of version 1.
+    // With a user namespace, everything above went on while the other side moved us.
     expect(sync, ToInit::CgroupAttached)?;
     mount_all(rootfs.as_fd(), after.iter(), &mut mounted)?;
     if plan.namespaces.create.contains(&Namespace::Cgroup) {

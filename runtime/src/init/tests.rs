@@ -138,6 +138,7 @@ fn go<T>(
         gate: None,
         preserved: 0,
         keeps_keyring: false,
+        cgroup: None,
     };
     let pidfd = match clone(flags, None).unwrap() {
         Side::Child => run(context),

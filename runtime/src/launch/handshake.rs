@@ -40,7 +40,7 @@ const ERROR_TEXT_MAX: usize = 1200;
 pub enum ToInit {
     /// The user namespace has its maps.
     Mapped,
-    /// Init is in its control groups.
+    /// Init is in its control groups, as far as it does not enter them itself.
     CgroupAttached,
     /// The hooks of the host's side are done. The packet carries a file with the container's state.
     HooksDone,
