@@ -188,7 +188,8 @@ fn broken_http_ends_the_connection_and_nothing_else() {
 #[test]
 fn too_much_is_refused() {
     let daemon = Daemon::start();
-    let long = "x".repeat(2_000_000);
+    // A daemon may read on for as long as one more read of its buffer.
+    let long = "x".repeat(8_000_000);
     let request = format!("GET /_ping HTTP/1.1\r\nHost: a\r\nX-Long: {long}\r\n\r\n");
     let answer = daemon.http().raw(request.as_bytes());
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{}", &answer[..80]);
