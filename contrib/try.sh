@@ -55,6 +55,9 @@ stop() {
         kill "$pid"
         while [ -e "/proc/$pid" ]; do sleep 0.05; done
     fi
+    if command -v ip > /dev/null && [ -e /sys/class/net/jocker-try0 ]; then
+        ip link delete jocker-try0
+    fi
     rm -rf "$run" "$data"
 }
 

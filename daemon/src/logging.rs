@@ -12,6 +12,9 @@ use crate::config::{Config, LogFormat, LogLevel};
 /// Crates whose lines are logged at the configured level; the others' only from warnings on.
 const OWN_CRATES: [&str; 3] = ["jockerd", "store", "runtime"];
 
+/// Warns of every attribute that a newer kernel has and it does not know.
+const NOISY_CRATE: &str = "netlink_packet_route";
+
 /// Starts logging. Called once.
 pub(crate) fn start(config: &Config) {
     let level = match config.log_level {
@@ -21,7 +24,10 @@ pub(crate) fn start(config: &Config) {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     let ours = OWN_CRATES.map(|name| (name, level));
-    let wanted = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
+    let wanted = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(ours)
+        .with_target(NOISY_CRATE, LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
