@@ -3,18 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{StepError, StepErrorKind};
 use crate::plan::Hook;
+use crate::process;
 
 /// How long a hook without a timeout of its own may run.
 const LIMIT_DEFAULT: Duration = Duration::from_secs(24 * 3600);
@@ -104,23 +103,11 @@ fn one(hook: &Hook, state: &ContainerState) -> Result<(), String> {
 
 /// Waits for the end, or kills when the limit is over.
 fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
-    let give_up = Instant::now() + limit;
-    let pid = Pid::from_child(child);
-    let pidfd: OwnedFd = pidfd_open(pid, PidfdFlags::empty())?;
-    loop {
-        let left = give_up.saturating_duration_since(Instant::now());
-        let timeout =
-            Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        let mut waited = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
-        match poll(&mut waited, Some(&timeout)) {
-            Ok(0) => {
-                child.kill()?;
-                child.wait()?;
-                return Ok(None);
-            }
-            Ok(_) => return child.wait().map(Some),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    if process::wait_for_end(&pidfd, limit)? {
+        return child.wait().map(Some);
     }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
 }

@@ -4,7 +4,10 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::sys;
@@ -45,6 +48,22 @@ pub fn open(pid: i32, start_ticks: u64) -> Option<OwnedFd> {
 /// `ESRCH` when the process has ended, `EINVAL` for a number that is no signal.
 pub fn send_signal(process: impl AsFd, signal: i32) -> io::Result<()> {
     Ok(sys::process::send_signal(process.as_fd(), signal)?)
+}
+
+/// Waits until the process has ended; false when `limit` is over before.
+pub(crate) fn wait_for_end(process: impl AsFd, limit: Duration) -> io::Result<bool> {
+    let give_up = Instant::now() + limit;
+    loop {
+        let left = give_up.saturating_duration_since(Instant::now());
+        let timeout =
+            Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let mut waited = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+        match poll(&mut waited, Some(&timeout)) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 fn stat(pid: i32) -> Option<Stat> {

@@ -1,10 +1,8 @@
 //! `delete`: removes what is left of a container.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::time::Duration;
 
 use super::arguments::{Flag, Parsed};
 use super::directory::Directory;
@@ -13,7 +11,7 @@ use super::record::Record;
 use super::{Globals, Verb};
 use crate::cgroup::{self, Layout};
 use crate::hooks::{self, Status};
-use crate::sys;
+use crate::{process, sys};
 
 /// How long the end of a killed process is waited for.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -104,24 +102,9 @@ pub(super) fn end(record: &Record, layout: &Layout) -> Result<(), CommandError> 
     if cgroup.is_frozen() {
         cgroup.thaw()?;
     }
-    if has_ended(&pidfd) {
+    // A wait that fails says no more than one that is over.
+    if process::wait_for_end(&pidfd, END_LIMIT).unwrap_or(false) {
         return Ok(());
     }
     Err(CommandError::State(format!("container {} does not end", record.id)))
-}
-
-/// Waits, bounded, for the end of a process.
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let give_up = Instant::now() + END_LIMIT;
-    loop {
-        let left = give_up.saturating_duration_since(Instant::now());
-        let timeout =
-            Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        let mut waited = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
-        match poll(&mut waited, Some(&timeout)) {
-            Ok(count) => return count > 0,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
-        }
-    }
 }

@@ -150,21 +150,27 @@ pub(super) fn is_rule_of_table(object: &Wrapped) -> bool {
         if rule.attributes.contains(&RuleAttribute::Table(TABLE.into())))
 }
 
-/// The first interface name of each element's key in a dump of a set.
-pub(super) fn element_names(object: &Wrapped) -> Vec<String> {
-    let NetfilterMessageInner::NfTables(NfTablesMessage::NewSetElement(message)) = &object.inner
-    else {
-        return Vec::new();
+/// The attributes of each element in a dump of a set or map; none if it is a dump of something else.
+pub(super) fn elements(object: &Wrapped) -> impl Iterator<Item = &[SetElementAttribute]> {
+    let lists = match &object.inner {
+        NetfilterMessageInner::NfTables(NfTablesMessage::NewSetElement(message)) => {
+            message.attributes.as_slice()
+        }
+        _ => &[],
     };
-    let lists = message.attributes.iter().filter_map(|attribute| match attribute {
+    let elements = lists.iter().filter_map(|attribute| match attribute {
         SetElementList::Elements(elements) => Some(elements),
         _ => None,
     });
-    let attributes = lists.flatten().filter_map(|element| match element {
-        ListAttribute::Element(attributes) => Some(attributes),
+    elements.flatten().filter_map(|element| match element {
+        ListAttribute::Element(attributes) => Some(attributes.as_slice()),
         _ => None,
-    });
-    attributes
+    })
+}
+
+/// The first interface name of each element's key in a dump of a set.
+pub(super) fn element_names(object: &Wrapped) -> Vec<String> {
+    elements(object)
         .flatten()
         .filter_map(|attribute| match attribute {
             SetElementAttribute::Key(DataAttribute::Value(key)) => Some(first_name(key)),

@@ -6,7 +6,6 @@
 use std::net::Ipv4Addr;
 
 use netlink_packet_core::NLM_F_CREATE;
-use netlink_packet_netfilter::NetfilterMessageInner;
 use netlink_packet_netfilter::nftables::{
     Cmp, DataAttribute, Expressions, ListAttribute, Lookup, Meta, MetaKey, NfTablesMessage,
     Operator, Payload, Register, SetAttribute, SetElementAttribute, SetElementList,
@@ -17,7 +16,7 @@ use super::super::netlink::Request;
 use super::super::publish::{Protocol, Publication};
 use super::TABLE;
 use super::expression::other;
-use super::message::{Wrapped, request};
+use super::message::{self, Wrapped, request};
 
 /// Ports of one address of the host.
 pub(super) const ONE_ADDRESS: &str = "published";
@@ -190,19 +189,7 @@ fn element(publication: &Publication) -> Vec<SetElementAttribute> {
 
 /// The ports in a dump of a map; what is none of ours in form is left out.
 pub(super) fn elements(object: &Wrapped) -> Vec<Publication> {
-    let NetfilterMessageInner::NfTables(NfTablesMessage::NewSetElement(message)) = &object.inner
-    else {
-        return Vec::new();
-    };
-    let lists = message.attributes.iter().filter_map(|attribute| match attribute {
-        SetElementList::Elements(elements) => Some(elements),
-        _ => None,
-    });
-    let each = lists.flatten().filter_map(|element| match element {
-        ListAttribute::Element(attributes) => parse(attributes),
-        _ => None,
-    });
-    each.collect()
+    message::elements(object).filter_map(parse).collect()
 }
 
 fn parse(attributes: &[SetElementAttribute]) -> Option<Publication> {
