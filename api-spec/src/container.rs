@@ -3,6 +3,7 @@
 
 mod config;
 mod create;
+mod health;
 mod host_config;
 mod inspect;
 mod list;
@@ -14,6 +15,7 @@ mod update;
 
 pub use config::{ContainerConfig, Empty, HealthConfig, StringList};
 pub use create::{CreateRequest, CreateResponse, WaitError, WaitResponse};
+pub use health::{Health, HealthResult, HealthStatus, SummaryHealth};
 pub use host_config::{HostConfig, LogConfig, RestartPolicy};
 pub use inspect::{ContainerInspect, ContainerState, DriverData, ZERO_TIME};
 pub use list::{ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings};

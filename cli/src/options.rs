@@ -136,6 +136,7 @@ fn health(options: &ContainerOptions) -> Result<Option<HealthConfig>, OptionsErr
         ("--health-interval", &options.health_interval),
         ("--health-timeout", &options.health_timeout),
         ("--health-start-period", &options.health_start_period),
+        ("--health-start-interval", &options.health_start_interval),
     ];
     let given = durations.iter().any(|(_, text)| text.is_some())
         || options.health_cmd.is_some()
@@ -152,17 +153,17 @@ fn health(options: &ContainerOptions) -> Result<Option<HealthConfig>, OptionsErr
     if !given {
         return Ok(None);
     }
-    let mut nanoseconds = [0; 3];
+    let mut nanoseconds = [0; 4];
     for (place, (flag, text)) in nanoseconds.iter_mut().zip(durations) {
         if let Some(text) = text {
             *place = time::parse_duration(text)
                 .ok_or_else(|| OptionsError::invalid(flag, text, "not a duration such as 30s"))?;
         }
     }
-    let [interval, timeout, start_period] = nanoseconds;
+    let [interval, timeout, start_period, start_interval] = nanoseconds;
     let test = options.health_cmd.clone().map(|command| vec!["CMD-SHELL".to_owned(), command]);
     let retries = options.health_retries.unwrap_or(0);
-    Ok(Some(HealthConfig { test, interval, timeout, start_period, start_interval: 0, retries }))
+    Ok(Some(HealthConfig { test, interval, timeout, start_period, start_interval, retries }))
 }
 
 fn networking(options: &ContainerOptions) -> NetworkingConfig {

@@ -17,6 +17,7 @@ mod error;
 mod exec;
 mod filters;
 mod handle;
+mod health;
 mod monitor;
 mod names;
 mod pause;
@@ -104,6 +105,7 @@ struct Service {
     facts: HostFacts,
     filters: filters::Filters,
     execs: exec::Execs,
+    probes: health::Slots,
     sampler: stats::Sampler,
     registry: Mutex<Registry>,
     /// Directories of running containers: one a container.
@@ -144,6 +146,7 @@ impl Containers {
             run_root: config.exec_root.join("containers"),
             filters: filters::Filters::default(),
             execs: exec::Execs::default(),
+            probes: health::Slots::default(),
             sampler: stats::Sampler::default(),
             registry: Mutex::default(),
             store,

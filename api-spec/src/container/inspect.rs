@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerConfig, HostConfig, MountPoint};
+use super::{ContainerConfig, Health, HostConfig, MountPoint};
 use crate::network::NetworkSettings;
 
 /// Go's zero time: a container that was never started or never finished.
@@ -68,4 +68,7 @@ pub struct ContainerState {
     pub error: String,
     pub started_at: String,
     pub finished_at: String,
+    /// Only of containers with a health check that were started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }

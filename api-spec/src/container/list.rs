@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::MountPoint;
+use super::{MountPoint, SummaryHealth};
 use crate::network::EndpointSettings;
 
 /// One row of the list.
@@ -31,6 +31,8 @@ pub struct ContainerSummary {
     pub host_config: SummaryHostConfig,
     pub network_settings: SummaryNetworkSettings,
     pub mounts: Vec<MountPoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<SummaryHealth>,
 }
 
 /// A port of the container and where the host publishes it.

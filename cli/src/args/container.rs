@@ -128,6 +128,9 @@ pub(crate) struct ContainerOptions {
     /// Consecutive failures needed to report unhealthy
     #[arg(long, value_name = "COUNT")]
     pub(crate) health_retries: Option<i64>,
+    /// Time between running the check during the start period (ms|s|m|h)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_start_interval: Option<String>,
     /// Start period before health-retries countdown (ms|s|m|h)
     #[arg(long, value_name = "DURATION")]
     pub(crate) health_start_period: Option<String>,

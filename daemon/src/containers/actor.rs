@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Service;
 use super::error::Error;
 use super::handle::{Attached, Command, Handle, Outcome, QUEUE, Reply, Snapshot, Streams};
+use super::health::{self, Watch};
 use super::monitor::{Control, RunDir};
 use super::record::{Definition, Progress, Writer};
 use super::state::{Admission, Request, Running, State};
@@ -66,6 +67,8 @@ pub(super) struct Actor {
     pub(super) deferred: Vec<Command>,
     pub(super) restart_at: Option<Instant>,
     pub(super) restart_pause: Option<Duration>,
+    /// The health check, while it is carried out.
+    pub(super) health: Option<Watch>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     commands: mpsc::Receiver<Command>,
 }
@@ -107,6 +110,7 @@ impl Actor {
             deferred: Vec::new(),
             restart_at: None,
             restart_pause: None,
+            health: None,
             snapshot,
             commands,
         };
@@ -124,6 +128,7 @@ impl Actor {
                 },
                 said = hear(&mut self.control) => self.heard(said).await,
                 () = until(deadline) => self.deadline_passed().await,
+                turn = health::next(&mut self.health) => self.health_turn(turn),
             }
         }
     }

@@ -117,7 +117,10 @@ impl Actor {
 
     async fn adopted(mut self, first: First) {
         match first {
-            First::GoOn => self.see_whether_frozen(),
+            First::GoOn => {
+                self.see_whether_frozen();
+                self.watch_health();
+            }
             First::Nothing => {}
             First::FindEnd => self.monitor_gone().await,
             First::Remove => self.remove_now().await,

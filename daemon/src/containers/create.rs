@@ -57,7 +57,7 @@ impl Service {
         let mut warnings = Vec::new();
         let image = self.image(&request.config.image, platform, &mut warnings)?;
         if let Some(image) = &image {
-            merge::image(&mut request.config, image, &mut warnings)?;
+            merge::image(&mut request.config, image)?;
         }
         if spec::command_line(&request.config).is_empty() {
             return Err(Error::Invalid("no command specified".to_owned()));

@@ -107,6 +107,7 @@ impl Actor {
         crash::step("end.heard");
         let lease = self.end_lease().await;
         self.exits += 1;
+        self.end_health();
         self.progress.last_exit = Some(exit.clone());
         self.again = false;
         let stopping = std::mem::take(&mut self.stopping);

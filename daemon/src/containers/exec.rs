@@ -16,6 +16,7 @@ use super::error::Error;
 use super::handle::{Handle, Streams};
 use super::monitor::Control;
 use super::names;
+use super::signals::{self, SIGKILL};
 use super::state::Request;
 use super::state::{Admission, Running};
 use runtime::monitor::protocol::State as MonitorState;
@@ -32,7 +33,7 @@ const FILE_DIGITS: usize = 16;
 pub(super) enum Phase {
     Created,
     Starting,
-    Running { pid: i32 },
+    Running(Running),
     Exited { code: i32 },
 }
 
@@ -77,6 +78,10 @@ impl Execs {
         self.lock().by_id.get(id).cloned()
     }
 
+    pub(super) fn forget(&self, id: &str) {
+        self.lock().by_id.remove(id);
+    }
+
     pub(super) fn forget_container(&self, id: &str) {
         self.lock().by_id.retain(|_, exec| exec.container.id() != id);
     }
@@ -86,7 +91,7 @@ impl Execs {
         let known = self.lock();
         let running = known.by_id.values().filter(|exec| exec.container.id() == id);
         let ids: Vec<String> = running
-            .filter(|exec| matches!(*exec.phase.borrow(), Phase::Running { .. } | Phase::Starting))
+            .filter(|exec| matches!(*exec.phase.borrow(), Phase::Running(_) | Phase::Starting))
             .map(|exec| exec.id.clone())
             .collect();
         (!ids.is_empty()).then_some(ids)
@@ -128,7 +133,7 @@ impl Exec {
         let words = self.config.cmd.as_deref().unwrap_or_default();
         let mut inspect = ExecInspect {
             id: self.id.clone(),
-            running: matches!(phase, Phase::Running { .. }),
+            running: matches!(phase, Phase::Running(_)),
             process_config: ProcessConfig {
                 tty: self.config.tty,
                 entrypoint: words.first().cloned().unwrap_or_default(),
@@ -144,7 +149,7 @@ impl Exec {
             ..ExecInspect::default()
         };
         match phase {
-            Phase::Running { pid } => inspect.pid = i64::from(pid),
+            Phase::Running(running) => inspect.pid = i64::from(running.pid),
             Phase::Exited { code } => inspect.exit_code = Some(i64::from(code)),
             Phase::Created | Phase::Starting => {}
         }
@@ -166,11 +171,26 @@ impl Exec {
     /// Sets the size of its terminal.
     pub(crate) fn resize(&self, rows: u16, columns: u16) -> Result<(), Error> {
         match &*self.phase.borrow() {
-            Phase::Running { .. } | Phase::Starting => {}
+            Phase::Running(_) | Phase::Starting => {}
             _ => return Err(Error::Conflict(format!("exec {} is not running", self.id))),
         }
         self.size.send_replace(Some((rows, columns)));
         Ok(())
+    }
+
+    /// Kills it, if it runs.
+    pub(super) fn kill(&self) {
+        if let Phase::Running(running) = &*self.phase.borrow() {
+            signals::send(running, SIGKILL);
+        }
+    }
+
+    /// Its exit code, once it has ended.
+    pub(super) fn exit_code(&self) -> Option<i32> {
+        match *self.phase.borrow() {
+            Phase::Exited { code } => Some(code),
+            _ => None,
+        }
     }
 
     /// Ends when the exec has ended.
@@ -258,8 +278,9 @@ impl Service {
         let mut control = Control::new(launched.control).map_err(Error::internal)?;
         loop {
             match control.next().await {
-                Some(MonitorState::Running { pid, .. }) => {
-                    exec.phase.send_replace(Phase::Running { pid });
+                Some(MonitorState::Running { pid, start_ticks, started_at }) => {
+                    let running = Running { pid, start_ticks, started_at };
+                    exec.phase.send_replace(Phase::Running(running));
                     tokio::spawn(Arc::clone(self).watch_exec(Arc::clone(exec), control));
                     return Ok(stream);
                 }

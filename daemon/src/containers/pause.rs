@@ -63,6 +63,11 @@ impl Actor {
         if let Some(running) = self.progress.state.running().cloned() {
             self.progress.state =
                 if paused { State::Paused(running) } else { State::Running(running) };
+            if paused {
+                self.end_health()
+            } else {
+                self.watch_health()
+            }
             self.publish();
         }
     }

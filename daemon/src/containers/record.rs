@@ -1,6 +1,6 @@
 //! What is stored of a container: what it is, fixed at its creation, and how far it has come.
 
-use api_spec::container::{ContainerConfig, HostConfig, Mount};
+use api_spec::container::{ContainerConfig, Health, HostConfig, Mount};
 use serde::{Deserialize, Serialize};
 use store::Records;
 
@@ -43,6 +43,9 @@ pub(crate) struct Progress {
     pub(crate) stopped_by_client: bool,
     /// Its address on the default bridge, while it runs.
     pub(crate) lease: Option<Lease>,
+    /// Of a container with a health check, from its first start on.
+    #[serde(default)]
+    pub(crate) health: Option<Health>,
 }
 
 impl Default for Progress {
@@ -53,6 +56,7 @@ impl Default for Progress {
             restart_count: 0,
             stopped_by_client: false,
             lease: None,
+            health: None,
         }
     }
 }

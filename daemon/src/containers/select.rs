@@ -1,7 +1,8 @@
 //! `GET /containers/json`: which containers, in which order, and how each row looks.
 
 use api_spec::container::{
-    ContainerSummary, PortSummary, SummaryHostConfig, SummaryNetworkSettings,
+    ContainerSummary, HealthStatus, PortSummary, SummaryHealth, SummaryHostConfig,
+    SummaryNetworkSettings,
 };
 use api_spec::filters::Filters;
 use api_spec::network::PortBinding;
@@ -140,7 +141,7 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
         })
         && filters.matches_labels("label", |key| labels?.get(key).map(String::as_str))
         && filters.matches_by("network", |wanted| wanted == network)
-        && filters.matches_by("health", |wanted| wanted == "none")
+        && filters.matches("health", health(&row.seen).status.as_str())
         && filters.matches_by("is-task", |wanted| wanted == "false")
         && filters.matches_by("isolation", |wanted| wanted == "default")
         && filters.matches_by("expose", port)
@@ -224,6 +225,7 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
             networks: view::endpoints(definition, &row.seen),
         },
         mounts: view::mounts(service, definition),
+        health: Some(health(&row.seen)),
     }
 }
 
@@ -240,13 +242,28 @@ fn parse(time: &str) -> Option<Timestamp> {
     time.parse().ok()
 }
 
+fn health(seen: &Snapshot) -> SummaryHealth {
+    let none = SummaryHealth { status: HealthStatus::None, failing_streak: 0 };
+    seen.progress.health.as_ref().map_or(none, |health| SummaryHealth {
+        status: health.status,
+        failing_streak: health.failing_streak,
+    })
+}
+
 fn status(seen: &Snapshot, now: Timestamp) -> String {
     let since = |time: Option<&String>| {
         let time = time.and_then(|time| parse(time));
         human(time.map_or(0, |time| now.as_second().saturating_sub(time.as_second())))
     };
     match &seen.progress.state {
-        State::Running(running) => format!("Up {}", since(Some(&running.started_at))),
+        State::Running(running) => {
+            let up = since(Some(&running.started_at));
+            match health(seen).status {
+                HealthStatus::None => format!("Up {up}"),
+                HealthStatus::Starting => format!("Up {up} (health: starting)"),
+                status => format!("Up {up} ({})", status.as_str()),
+            }
+        }
         State::Paused(running) => format!("Up {} (Paused)", since(Some(&running.started_at))),
         State::Restarting(exit) => {
             format!("Restarting ({}) {} ago", exit.exit_code, since(exit.finished_at.as_ref()))

@@ -76,6 +76,7 @@ impl Actor {
     pub(super) async fn runs(&mut self, running: Running) {
         crash::step("start.heard");
         self.progress.state = State::Running(running);
+        self.begin_health();
         self.publish();
         for (reply, outcome) in self.starting.drain(..) {
             _ = reply.send(Ok(outcome));

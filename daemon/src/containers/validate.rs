@@ -20,6 +20,9 @@ const RUNTIME_ALIASES: [&str; 4] = ["", "runc", "io.containerd.runc.v2", RUNTIME
 const LATER_LOG_DRIVERS: [&str; 9] =
     ["local", "journald", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "etwlogs"];
 
+/// Shortest time in a health check.
+const SHORTEST_HEALTH_TIME_NANOSECONDS: i64 = 1_000_000;
+
 fn invalid(text: impl Into<String>) -> Result<(), Error> {
     Err(Error::Invalid(text.into()))
 }
@@ -45,10 +48,29 @@ pub(super) fn config(config: &ContainerConfig) -> Result<(), Error> {
     if texts.into_iter().chain(&words).any(|text| text.contains('\0')) {
         return invalid("invalid configuration: a text holds a zero byte");
     }
+    health(config)?;
     if config.hostname.len() > 64 || config.domainname.len() > 64 {
         return invalid("invalid hostname: it is longer than 64 bytes");
     }
     Ok(())
+}
+
+fn health(config: &ContainerConfig) -> Result<(), Error> {
+    let Some(check) = &config.healthcheck else { return Ok(()) };
+    for (name, nanoseconds) in [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ] {
+        if nanoseconds != 0 && nanoseconds < SHORTEST_HEALTH_TIME_NANOSECONDS {
+            return invalid(format!("{name} in Healthcheck cannot be less than 1ms"));
+        }
+    }
+    match check.retries {
+        ..0 => invalid("Retries in Healthcheck cannot be negative"),
+        _ => Ok(()),
+    }
 }
 
 /// What an update sets.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use api_spec::container::{ContainerInspect, DriverData, MountPoint};
+use api_spec::container::{ContainerInspect, ContainerState, DriverData, MountPoint};
 use api_spec::network::{EndpointSettings, NetworkSettings, PortMap};
 
 use super::Service;
@@ -34,13 +34,17 @@ pub(super) fn inspect(
         created: definition.created.clone(),
         path: line.next().unwrap_or_default(),
         args: line.collect(),
-        state: progress.state.to_api(progress.last_exit.as_ref()),
+        state: ContainerState {
+            health: progress.health.clone(),
+            ..progress.state.to_api(progress.last_exit.as_ref())
+        },
         image: definition.image_id.clone(),
         name: format!("/{}", seen.name),
         restart_count: progress.restart_count,
         driver: DRIVER.to_owned(),
         platform: PLATFORM.to_owned(),
-        exec_ids: service.execs.running_in(&definition.id),
+        // The end of an exec may be heard of after that of its container.
+        exec_ids: progress.state.running().and_then(|_| service.execs.running_in(&definition.id)),
         host_config: definition.host_config.clone(),
         mounts: mounts(service, definition),
         config: definition.config.clone(),

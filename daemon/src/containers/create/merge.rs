@@ -25,25 +25,13 @@ struct DockerConfig {
 }
 
 /// Fills in what `config` leaves open.
-pub(super) fn image(
-    config: &mut ContainerConfig,
-    image: &Image,
-    warnings: &mut Vec<String>,
-) -> Result<(), Error> {
+pub(super) fn image(config: &mut ContainerConfig, image: &Image) -> Result<(), Error> {
     let docker: DockerImage = serde_json::from_slice(&image.config_raw).map_err(Error::internal)?;
     let docker = docker.config;
-    if config.healthcheck.is_none()
-        && docker
-            .as_ref()
-            .and_then(|config| config.healthcheck.as_ref())
-            .is_some_and(|check| !check.is_off())
-    {
-        warnings.push(
-            "the image's health check is not run: health checks are not supported yet".to_owned(),
-        );
-    }
+    let (check, shell) = docker.map_or((None, None), |docker| (docker.healthcheck, docker.shell));
+    healthcheck(&mut config.healthcheck, check);
     if config.shell.is_none() {
-        config.shell = docker.and_then(|config| config.shell);
+        config.shell = shell;
     }
     let Some(defaults) = image.config.config() else {
         config.labels.get_or_insert_default();
@@ -81,6 +69,29 @@ fn environment(own: Option<Vec<String>>, image: &[String]) -> Vec<String> {
 fn sets<'a>(own: &mut Option<BTreeMap<String, Empty>>, image: impl Iterator<Item = &'a String>) {
     for key in image {
         own.get_or_insert_default().entry(key.clone()).or_default();
+    }
+}
+
+/// Of the image's check, what the client's own leaves open.
+fn healthcheck(own: &mut Option<HealthConfig>, image: Option<HealthConfig>) {
+    let Some(image) = image else { return };
+    let Some(own) = own else {
+        *own = Some(image);
+        return;
+    };
+    if own.test.as_ref().is_none_or(Vec::is_empty) {
+        own.test = image.test;
+    }
+    for (own, image) in [
+        (&mut own.interval, image.interval),
+        (&mut own.timeout, image.timeout),
+        (&mut own.start_period, image.start_period),
+        (&mut own.start_interval, image.start_interval),
+        (&mut own.retries, image.retries),
+    ] {
+        if *own == 0 {
+            *own = image;
+        }
     }
 }
 
@@ -152,6 +163,26 @@ mod tests {
     fn environment_of_both() {
         let own = Some(words(&["A=1", "B"]));
         assert_eq!(environment(own, &words(&["A=2", "B=2", "C=3"])), ["A=1", "B", "C=3"]);
+    }
+
+    #[test]
+    fn the_image_s_check_fills_in() {
+        let test = |list: &[&str]| Some(words(list));
+        let image = HealthConfig {
+            test: test(&["CMD", "a"]),
+            interval: 3,
+            retries: 7,
+            ..HealthConfig::default()
+        };
+        let mut own = None;
+        healthcheck(&mut own, Some(image.clone()));
+        assert_eq!(own.as_ref(), Some(&image));
+        let mut own = Some(HealthConfig { interval: 4, ..HealthConfig::default() });
+        healthcheck(&mut own, Some(image.clone()));
+        assert_eq!(own, Some(HealthConfig { interval: 4, ..image.clone() }));
+        let mut own = Some(HealthConfig { test: test(&["NONE"]), ..HealthConfig::default() });
+        healthcheck(&mut own, Some(image));
+        assert!(own.is_some_and(|own| own.is_off() && own.retries == 7));
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn is_standard_network(name: &str) -> bool {
         || matches!(mode(name), Mode::Container(_))
 }
 
-const LATER: [Row; 24] = [
+const LATER: [Row; 23] = [
     (
         "HostConfig.NetworkMode",
         |request| !is_standard_network(&request.host_config.network_mode),
@@ -79,11 +79,6 @@ const LATER: [Row; 24] = [
     ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
     ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
     ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
-    (
-        "Healthcheck",
-        |request| request.config.healthcheck.as_ref().is_some_and(|check| !check.is_off()),
-        "health checks are not run yet",
-    ),
     (
         "HostConfig.BlkioWeight",
         |request| {
@@ -188,7 +183,6 @@ mod tests {
         for (body, field) in [
             (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "NetworkMode"),
             (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
-            (r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "Healthcheck"),
             (r#"{"HostConfig":{"UsernsMode":"private"}}"#, "UsernsMode"),
         ] {
             let text = refused(body).unwrap_or_default();

@@ -7,16 +7,26 @@ use axum::response::Response;
 use crate::app::App;
 use crate::containers::Selection;
 use crate::http::error::Error;
-use crate::http::extract::Query;
+use crate::http::extract::{Api, Query};
 use crate::http::reply;
 
-pub(crate) async fn handle(State(app): State<App>, query: Query) -> Result<Response, Error> {
+/// First API version whose rows have `Health`.
+const HEALTH_SINCE: u32 = 52;
+
+pub(crate) async fn handle(
+    State(app): State<App>,
+    query: Query,
+    api: Api,
+) -> Result<Response, Error> {
     let selection = Selection {
         all: query.flag("all"),
         limit: usize::try_from(query.number::<i64>("limit")?.unwrap_or(0)).unwrap_or(0),
         size: query.flag("size"),
         filters: query.filters()?,
     };
-    let list = app.containers.list(&selection)?;
+    let mut list = app.containers.list(&selection)?;
+    if !api.since(HEALTH_SINCE) {
+        list.iter_mut().for_each(|row| row.health = None);
+    }
     Ok(reply::json(StatusCode::OK, &list))
 }
