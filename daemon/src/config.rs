@@ -6,6 +6,7 @@ pub(crate) mod flags;
 pub(crate) mod host;
 mod merge;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub(crate) struct Config {
     pub(crate) labels: Vec<String>,
     /// How long requests may take to finish when the daemon is told to end.
     pub(crate) drain: Duration,
+    /// Of containers whose client names none; `None` for json-file.
+    pub(crate) log_driver: Option<String>,
+    pub(crate) log_options: BTreeMap<String, String>,
     /// Load the embedded image if it is absent.
     pub(crate) embedded_image: bool,
 }

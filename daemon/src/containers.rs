@@ -18,6 +18,7 @@ mod exec;
 mod filters;
 mod handle;
 mod health;
+mod logging;
 mod monitor;
 mod names;
 mod pause;
@@ -47,7 +48,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api_spec::container::{ContainerInspect, ContainerSummary, CreateRequest, CreateResponse};
+use api_spec::container::{
+    ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, LogConfig,
+};
 use runtime::caps::CapabilitySet;
 use runtime::launch::Launcher;
 use runtime::plan::Host;
@@ -56,7 +59,7 @@ use store::Store;
 pub(crate) use error::Error;
 pub(crate) use exec::{Exec, ExecStart};
 pub(crate) use handle::{Attached, Handle, Outcome, Streams};
-pub(crate) use prepare::log_path;
+pub(crate) use logging::check_default as check_log_default;
 pub(crate) use select::Selection;
 pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;
@@ -66,6 +69,7 @@ pub(crate) use wait::Condition;
 use crate::config::Config;
 use crate::events::Events;
 use crate::guest;
+use crate::logs::Place;
 use crate::networks::Networks;
 use crate::spec::HostFacts;
 use crate::volumes::Volumes;
@@ -104,6 +108,8 @@ struct Service {
     host: Host,
     facts: HostFacts,
     filters: filters::Filters,
+    /// What containers have whose client names no log driver.
+    log_default: LogConfig,
     execs: exec::Execs,
     probes: health::Slots,
     sampler: stats::Sampler,
@@ -145,6 +151,7 @@ impl Containers {
             networks: Networks::open(&config).map_err(Error::internal)?,
             run_root: config.exec_root.join("containers"),
             filters: filters::Filters::default(),
+            log_default: logging::default(config.log_driver.as_deref(), &config.log_options),
             execs: exec::Execs::default(),
             probes: health::Slots::default(),
             sampler: stats::Sampler::default(),
@@ -189,11 +196,10 @@ impl Containers {
         view::inspect(&self.0, handle, size)
     }
 
-    /// Where the container's log is, unless it has none.
-    pub(crate) fn log_path(&self, handle: &Handle) -> Result<Option<PathBuf>, Error> {
+    /// Where the container's log is, unless it has none that can be read.
+    pub(crate) fn log_place(&self, handle: &Handle) -> Result<Option<Place>, Error> {
         let snapshot = self.0.store.snapshots().get(handle.id()).map_err(Error::internal)?;
-        let kept = handle.definition.host_config.log_config.r#type != "none";
-        Ok(snapshot.filter(|_| kept).map(|snapshot| log_path(handle.id(), &snapshot.log)))
+        Ok(snapshot.and_then(|snapshot| logging::place(&handle.definition, &snapshot.log)))
     }
 
     /// Tells that something happened to a container.

@@ -1,21 +1,43 @@
-//! Reading a container's log: json-file entries, from the files that its monitor writes, as the stream that clients
-//! of `GET /containers/{id}/logs` get.
+//! Reading a container's log from the files that its monitor writes, as the stream that clients of
+//! `GET /containers/{id}/logs` get.
 //!
-//! A log is `<id>-json.log` and, if it was rotated, `<id>-json.log.1` (older), `.2`…; one JSON object a line:
-//! `{"log":"text\n","stream":"stdout","time":"RFC 3339"}`.
+//! A log is one file and, if it was rotated, `<file>.1` (the latest), `<file>.2`…, or `<file>.1.gz`…: [`parts`].
+//! [`begin`] finds the place in them that a client wants to read from, without reading what is before it;
+//! [`cursor`] reads on from there. Entries are those of [`json`] or of [`local`].
 
+mod begin;
 mod cursor;
-mod tail;
+mod entry;
+mod json;
+mod local;
+mod parts;
 mod watch;
 
-use std::borrow::Cow;
+use std::path::PathBuf;
 
-use api_spec::stdcopy::{self, Stream};
 use jiff::Timestamp;
-use serde::Deserialize;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use watch::Watch;
+
+/// The drivers that there are.
+pub(crate) const DRIVERS: [&str; 4] = ["journald", "json-file", "local", "none"];
+/// Longest entry that is read, in bytes; the monitor's are far shorter.
+const ENTRY_MAX: usize = 1024 * 1024;
+
+/// How entries look in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Json,
+    Local,
+}
+
+/// A log: its newest file, and the form of all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) form: Form,
+}
 
 /// What a client wants of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,68 +48,12 @@ pub(crate) struct Options {
     pub(crate) until: Option<Timestamp>,
     /// Put each entry's time before it.
     pub(crate) timestamps: bool,
+    /// Put each entry's attributes before it.
+    pub(crate) details: bool,
     /// Only so many of the last entries.
     pub(crate) tail: Option<usize>,
     /// stdcopy frames; else the bare text, as from a terminal.
     pub(crate) framed: bool,
-}
-
-/// One entry. Times are compared as values, printed as they were written.
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    log: Cow<'a, str>,
-    #[serde(borrow)]
-    stream: Cow<'a, str>,
-    #[serde(borrow)]
-    time: Cow<'a, str>,
-}
-
-/// What one line came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rendered {
-    Done,
-    /// This and all later entries are beyond `until`.
-    Past,
-}
-
-/// Renders one line of a log file behind `out`. Lines that are no entries are passed over: a power cut may have torn
-/// one.
-fn render(line: &[u8], options: &Options, out: &mut Vec<u8>) -> Rendered {
-    let Ok(entry) = serde_json::from_slice::<Entry<'_>>(line) else { return Rendered::Done };
-    let (wanted, stream) = match &*entry.stream {
-        "stderr" => (options.stderr, Stream::Stderr),
-        _ => (options.stdout, Stream::Stdout),
-    };
-    if options.since.is_some() || options.until.is_some() {
-        let time: Option<Timestamp> = entry.time.parse().ok();
-        if time.zip(options.until).is_some_and(|(time, until)| time > until) {
-            return Rendered::Past;
-        }
-        if time.zip(options.since).is_some_and(|(time, since)| time < since) {
-            return Rendered::Done;
-        }
-    }
-    if !wanted {
-        return Rendered::Done;
-    }
-    let stamp =
-        if options.timestamps { format!("{} ", nine_digits(&entry.time)) } else { String::new() };
-    if options.framed {
-        // A line of a log file is far shorter than a frame can be.
-        let length = u32::try_from(stamp.len() + entry.log.len()).unwrap_or(u32::MAX);
-        out.extend_from_slice(&stdcopy::header(stream, length));
-    }
-    out.extend_from_slice(stamp.as_bytes());
-    out.extend_from_slice(entry.log.as_bytes());
-    Rendered::Done
-}
-
-/// A log file's time, whose fraction ends with its last digit that is not 0, as `logs --timestamps` shows it.
-fn nine_digits(time: &str) -> String {
-    let bare = time.strip_suffix('Z').unwrap_or(time);
-    let (seconds, fraction) = bare.split_once('.').unwrap_or((bare, ""));
-    format!("{seconds}.{fraction:0<9}Z")
 }
 
 /// A time as clients send it: Unix seconds with an optional fraction. 0 and nothing mean none.
@@ -119,39 +85,10 @@ mod tests {
         since: None,
         until: None,
         timestamps: false,
+        details: false,
         tail: None,
         framed: false,
     };
-
-    const LINE: &[u8] = br#"{"log":"a \"b\"\n","stream":"stderr","time":"2026-11-22T02:05:19.5Z"}"#;
-
-    fn rendered(options: &Options) -> Vec<u8> {
-        let mut out = Vec::new();
-        render(LINE, options, &mut out);
-        out
-    }
-
-    #[test]
-    fn entries_are_rendered() {
-        assert_eq!(rendered(&ALL), b"a \"b\"\n");
-        let framed = rendered(&Options { framed: true, ..ALL });
-        assert_eq!(framed, b"\x02\0\0\0\0\0\0\x06a \"b\"\n");
-        let timed = rendered(&Options { timestamps: true, ..ALL });
-        assert_eq!(timed, b"2026-11-22T02:05:19.500000000Z a \"b\"\n");
-        assert!(rendered(&Options { stderr: false, ..ALL }).is_empty());
-        let mut out = Vec::new();
-        render(b"{torn", &ALL, &mut out);
-        assert!(out.is_empty());
-    }
-
-    #[test]
-    fn times_bound_the_entries() {
-        let at = |text: &str| text.parse::<Timestamp>().ok();
-        let late = Options { since: at("2026-11-22T02:05:20Z"), ..ALL };
-        assert!(rendered(&late).is_empty());
-        let early = Options { until: at("2026-11-22T02:05:19Z"), ..ALL };
-        assert_eq!(render(LINE, &early, &mut Vec::new()), Rendered::Past);
-    }
 
     #[test]
     fn times_as_clients_send_them() {

@@ -15,6 +15,7 @@ pub(crate) mod image;
 mod process;
 pub(crate) mod wire;
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -76,14 +77,37 @@ pub enum LogConfig {
     /// Nowhere.
     #[default]
     None,
-    /// In Docker's json-file form.
-    JsonFile {
+    /// In files, of which the older ones are called `<path>.1`, `<path>.2`….
+    File {
+        form: LogForm,
         path: PathBuf,
         /// A file of this many bytes or more is rotated before the next entry.
         max_size: Option<u64>,
         /// Files that are kept, the current one among them; at least 1.
         max_file: u32,
+        /// Older files are `<path>.<n>.gz`.
+        compress: bool,
     },
+    /// In systemd's journal, which has to be there.
+    Journal {
+        /// Names and values that every entry has.
+        fields: Vec<(String, String)>,
+        /// Entries that the journal does not take at once are lost.
+        hurried: bool,
+    },
+}
+
+/// How entries look in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogForm {
+    /// Docker's json-file.
+    Json {
+        /// `attrs` of every entry.
+        attributes: BTreeMap<String, String>,
+    },
+    /// Docker's `local`.
+    Local,
 }
 
 /// Descriptors that go with a [`LaunchRequest`].

@@ -34,6 +34,8 @@ pub(crate) struct File {
     pub(crate) default_address_pools: Option<Vec<Pool>>,
     pub(crate) labels: Option<Vec<String>>,
     pub(crate) shutdown_timeout: Option<u64>,
+    pub(crate) log_driver: Option<String>,
+    pub(crate) log_opts: Option<BTreeMap<String, String>>,
     /// Containers always outlive the daemon; anything else is refused.
     pub(crate) live_restore: Option<bool>,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Pool {
     pub(crate) size: u8,
 }
 
-const OBEYED: [&str; 18] = [
+const OBEYED: [&str; 20] = [
     "bip",
     "bridge",
     "data-root",
@@ -57,8 +59,10 @@ const OBEYED: [&str; 18] = [
     "insecure-registries",
     "labels",
     "live-restore",
+    "log-driver",
     "log-format",
     "log-level",
+    "log-opts",
     "max-concurrent-downloads",
     "mtu",
     "pidfile",
@@ -73,7 +77,7 @@ const NOT_YET: &str = "allow-nondistributable-artifacts authorization-plugins bu
     default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns \
     dns-opts dns-search exec-opts experimental features fixed-cidr fixed-cidr-v6 \
     host-gateway-ip http-proxy https-proxy icc init init-path ip ip-forward ip-masq ip6tables \
-    iptables ipv6 log-driver log-opts max-concurrent-uploads max-download-attempts metrics-addr \
+    iptables ipv6  max-concurrent-uploads max-download-attempts metrics-addr \
     min-api-version no-new-privileges no-proxy node-generic-resources oom-score-adjust proxies \
     raw-logs runtimes seccomp-profile selinux-enabled storage-driver storage-opts \
     swarm-default-advertise-addr tls tlscacert tlscert tlskey tlsverify userland-proxy \
@@ -159,7 +163,7 @@ mod tests {
         assert_eq!(file.data_root, Some("/d".into()));
         assert_eq!(file.default_address_pools.unwrap()[0].size, 24);
         for key in OBEYED {
-            let wrong = format!(r#"{{"{key}":{{}}}}"#);
+            let wrong = format!(r#"{{"{key}":[{{}}]}}"#);
             assert!(parse(&wrong).is_err(), "{key} is not read");
         }
     }

@@ -51,6 +51,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
 
+    /// Log driver of containers: json-file, local, journald or none [default: json-file]
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) log_driver: Option<String>,
+
+    /// Option of the log driver, KEY=VALUE; several are possible
+    #[arg(long = "log-opt", value_name = "OPTION")]
+    pub(crate) log_opts: Vec<String>,
+
     /// Registry (host, host:port or CIDR) to speak to without verified TLS; several are possible
     #[arg(long = "insecure-registry", value_name = "HOST")]
     pub(crate) insecure_registries: Vec<String>,

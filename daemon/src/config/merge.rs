@@ -1,5 +1,6 @@
 //! Flags and file become one configuration. What both say is a conflict, even when they agree.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::config::file::{File, Pool};
 use crate::config::flags::Flags;
 use crate::config::host::{DEFAULT_SOCKET, Host};
 use crate::config::{Config, ConfigError, LogFormat, LogLevel};
+use crate::containers::check_log_default;
 
 const DEFAULT_DATA_ROOT: &str = "/var/lib/jocker";
 const DEFAULT_EXEC_ROOT: &str = "/var/run/jocker";
@@ -70,6 +72,9 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     let bip = both.scalar("bip", flags.bip, file.bip);
     let labels = both.list("labels", flags.labels, file.labels);
     let drain = both.scalar("shutdown-timeout", flags.shutdown_timeout, file.shutdown_timeout);
+    let log_driver = both.scalar("log-driver", flags.log_driver, file.log_driver);
+    let log_options = log_options(&mut both, &flags.log_opts, file.log_opts)?;
+    check_log_default(log_driver.as_deref(), &log_options).map_err(ConfigError::Invalid)?;
     let downloads = both.scalar(
         "max-concurrent-downloads",
         flags.max_concurrent_downloads,
@@ -106,6 +111,8 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         address_pools: pools,
         labels: checked_labels(labels)?,
         drain: drain.map_or(DEFAULT_DRAIN, Duration::from_secs),
+        log_driver,
+        log_options,
         embedded_image: flags.embedded_image,
     };
     if both.0.is_empty() {
@@ -134,6 +141,24 @@ fn pools(
     };
     let flags = (!flags.is_empty()).then_some(flags);
     Ok(both.one("default-address-pools", flags, file, show).unwrap_or_default())
+}
+
+fn log_options(
+    both: &mut Conflicts,
+    flags: &[String],
+    file: Option<BTreeMap<String, String>>,
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(ConfigError::Invalid(format!("invalid log option: {text}"))),
+    };
+    let flags = flags.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let show = |options: &BTreeMap<String, String>| {
+        let pairs: Vec<_> = options.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+        format!("map[{}]", pairs.join(" "))
+    };
+    let flags = (!flags.is_empty()).then_some(flags);
+    Ok(both.one("log-opts", flags, file, show).unwrap_or_default())
 }
 
 fn parse_hosts(texts: &[String]) -> Result<Vec<Host>, ConfigError> {

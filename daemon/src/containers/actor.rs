@@ -204,6 +204,9 @@ impl Actor {
             }
             Some(MonitorState::Exited { exit }) => self.ended(&exit).await,
             Some(MonitorState::Starting) => {}
+            Some(MonitorState::LogLost { error, lost, over }) => {
+                self.log_lost(&error, lost, over);
+            }
             Some(MonitorState::Unsupported { version }) => {
                 tracing::error!(container.id = self.definition.id, version, "unknown monitor");
             }

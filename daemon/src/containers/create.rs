@@ -14,7 +14,7 @@ use store::{Image, RecordError};
 use super::actor::{Actor, Seed, event};
 use super::error::Error;
 use super::record::{Definition, Progress, Writer};
-use super::{Service, names, validate};
+use super::{Service, logging, names, validate};
 use crate::spec;
 use crate::volumes::{self, Wanted};
 
@@ -65,6 +65,7 @@ impl Service {
         let Some(image) = image else {
             return Err(Error::NoImage(request.config.image));
         };
+        logging::fill(&mut request.host_config.log_config, &self.log_default);
         validate::config(&request.config)?;
         validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;

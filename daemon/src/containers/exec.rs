@@ -289,7 +289,7 @@ impl Service {
                     self.exec_ended(exec, exit.exit_code);
                     return Ok(stream);
                 }
-                Some(MonitorState::Starting) => {}
+                Some(MonitorState::Starting | MonitorState::LogLost { .. }) => {}
                 Some(MonitorState::Unsupported { .. }) | None => {
                     return Err(Error::Internal(format!(
                         "the monitor of exec {} has gone",

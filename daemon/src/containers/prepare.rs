@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use oci_spec::runtime::Spec;
-use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
+use runtime::launch::{Kind, LaunchFds, LaunchRequest, StdioConfig};
 use runtime::monitor::protocol::Role;
 use runtime::plan::Plan;
 use runtime::rootfs::Rootfs;
@@ -19,14 +19,13 @@ use super::Service;
 use super::actor::MONITOR;
 use super::error::Error;
 use super::handle::Streams;
+use super::logging;
 use super::monitor::RunDir;
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
 use crate::networks::{self, Lease};
 use crate::spec::{self, Files, Mode, Source, mode};
 
-/// Files of a json-file log that are kept unless the client says.
-const DEFAULT_LOG_FILES: u32 = 1;
 /// The OCI runtime spec of the container's last start.
 const BUNDLE: &str = "config.json";
 /// The host's name servers, and where they are if systemd-resolved stands before them.
@@ -248,7 +247,7 @@ impl Task {
                 volatile: self.definition.host_config.auto_remove,
             }),
             stdio: stdio(&self.definition),
-            log: log(&self.definition, &snapshot.log)?,
+            log: logging::config(&self.definition, &self.name, &snapshot.log)?,
             record: self.run_dir.record(MONITOR),
             kind: Kind::Container,
         };
@@ -275,11 +274,6 @@ pub(super) fn files_in(directory: &Path) -> Files {
         hostname: directory.join("hostname"),
         hosts: directory.join("hosts"),
     }
-}
-
-/// The container's log.
-pub(crate) fn log_path(id: &str, directory: &Path) -> std::path::PathBuf {
-    directory.join(format!("{id}-json.log"))
 }
 
 /// A volatile overlay can be mounted once: it leaves a mark that says so, for hosts that went down meanwhile. This
@@ -314,19 +308,4 @@ fn stdio(definition: &Definition) -> StdioConfig {
         stdin_once: config.stdin_once,
         console_size: side(rows).zip(side(columns)).filter(|_| config.tty),
     }
-}
-
-fn log(definition: &Definition, directory: &Path) -> Result<LogConfig, Error> {
-    let asked = &definition.host_config.log_config;
-    if asked.r#type == "none" {
-        return Ok(LogConfig::None);
-    }
-    let option = |name: &str| asked.config.as_ref().and_then(|options| options.get(name));
-    let max_size = option("max-size").map(|text| super::validate::size(text)).transpose()?;
-    let max_file = option("max-file").and_then(|text| text.parse().ok());
-    Ok(LogConfig::JsonFile {
-        path: log_path(&definition.id, directory),
-        max_size: max_size.filter(|size| *size > 0),
-        max_file: max_file.unwrap_or(DEFAULT_LOG_FILES).max(1),
-    })
 }

@@ -10,16 +10,13 @@ use api_spec::container::{ContainerConfig, CreateRequest, HostConfig};
 
 use super::RUNTIME_NAME;
 use super::error::Error;
+use super::logging;
 use super::record::Definition;
 use super::signals;
 use crate::spec::{HostFacts, Mode, mode};
 
 /// Runtimes that clients of Docker name and that mean ours.
 const RUNTIME_ALIASES: [&str; 4] = ["", "runc", "io.containerd.runc.v2", RUNTIME_NAME];
-/// Log drivers that Docker has and that are not here yet.
-const LATER_LOG_DRIVERS: [&str; 9] =
-    ["local", "journald", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "etwlogs"];
-
 /// Shortest time in a health check.
 const SHORTEST_HEALTH_TIME_NANOSECONDS: i64 = 1_000_000;
 
@@ -89,7 +86,7 @@ pub(super) fn host_config(
     mounts::check(host_config)?;
     security::check(host_config, facts)?;
     restart_policy(host_config)?;
-    log(host_config)?;
+    logging::check(&host_config.log_config)?;
     if !RUNTIME_ALIASES.contains(&host_config.runtime.as_str()) {
         return invalid(format!("unknown or invalid runtime name: {}", host_config.runtime));
     }
@@ -149,36 +146,6 @@ fn restart_policy(host_config: &HostConfig) -> Result<(), Error> {
     }
     if host_config.auto_remove && !matches!(name, "" | "no") {
         return invalid("can't create 'AutoRemove' container with restart policy");
-    }
-    Ok(())
-}
-
-fn log(host_config: &HostConfig) -> Result<(), Error> {
-    let driver = host_config.log_config.r#type.as_str();
-    if LATER_LOG_DRIVERS.contains(&driver) {
-        let what = format!("log driver {driver:?}; there are json-file and none");
-        return Err(Error::Unsupported { field: "HostConfig.LogConfig.Type", what });
-    }
-    if !matches!(driver, "" | "json-file" | "none") {
-        return invalid(format!(
-            "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
-        ));
-    }
-    for (key, value) in host_config.log_config.config.iter().flatten() {
-        match key.as_str() {
-            _ if driver == "none" => {}
-            "max-size" => drop(size(value)?),
-            "max-file" if value.parse::<u32>().is_ok_and(|count| count >= 1) => {}
-            "max-file" => return invalid("max-file cannot be less than 1"),
-            "mode" if value == "blocking" => {}
-            "compress" if value == "false" => {}
-            "compress" | "mode" | "max-buffer-size" | "labels" | "labels-regex" | "env"
-            | "env-regex" | "tag" => {
-                let what = format!("log option {key:?}");
-                return Err(Error::Unsupported { field: "HostConfig.LogConfig.Config", what });
-            }
-            _ => return invalid(format!("unknown log opt '{key}' for json-file log driver")),
-        }
     }
     Ok(())
 }

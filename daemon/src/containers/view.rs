@@ -9,9 +9,11 @@ use api_spec::network::{EndpointSettings, NetworkSettings, PortMap};
 use super::Service;
 use super::error::Error;
 use super::handle::{Handle, Snapshot};
-use super::prepare::{files_in, log_path};
+use super::logging;
+use super::prepare::files_in;
 use super::record::Definition;
 use super::state::State;
+use crate::logs::Form;
 use crate::networks::{BRIDGE, Lease, port_map};
 use crate::spec::{self, command_line};
 
@@ -58,8 +60,10 @@ pub(super) fn inspect(
         inspect.resolv_conf_path = path(&files.resolv_conf);
         inspect.hostname_path = path(&files.hostname);
         inspect.hosts_path = path(&files.hosts);
-        if definition.host_config.log_config.r#type != "none" {
-            inspect.log_path = path(&log_path(&definition.id, &snapshot.log));
+        // As Docker: only where people may look for themselves.
+        let place = logging::place(definition, &snapshot.log);
+        if let Some(place) = place.filter(|place| place.form == Form::Json) {
+            inspect.log_path = path(&place.path);
         }
     }
     let lower: Vec<String> = snapshot.lower.iter().map(|lower| path(lower)).collect();

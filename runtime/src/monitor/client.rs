@@ -16,7 +16,7 @@ use rustix::net::{
     RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, accept_with, recv, sendmsg,
 };
 
-use super::output::Stream;
+use super::output::{PIECE_MAX, Stream};
 use super::protocol::{Command, Hello, LINE_MAX, Role, State, VERSION};
 
 /// Most clients at once; more wait in the backlog.
@@ -28,8 +28,8 @@ const HELLO_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what waits for it.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Most bytes that wait for one client.
-const QUEUE_MAX: usize = 64 * 1024;
+/// Most bytes that wait for one client: a piece of output and its frame fit in.
+const QUEUE_MAX: usize = 2 * PIECE_MAX;
 
 /// All clients and the socket on which they come.
 #[derive(Debug)]

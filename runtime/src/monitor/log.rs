@@ -1,21 +1,27 @@
-//! The container's log in Docker's json-file form.
+//! The container's log: in Docker's json-file form, in that of its `local` driver, or sent to the
+//! journal.
 //!
-//! One line of JSON an entry: `{"log":"text\n","stream":"stdout","time":"…"}`. A line of output
-//! longer than [`LINE_MAX`] becomes several entries, of which only the last ends with a line feed;
-//! all of them carry the time of the first. What follows the last line feed when the output ends is
-//! an entry without one.
+//! One entry a line of output. A line longer than [`LINE_MAX`] becomes several entries, of which
+//! only the last ends with a line feed; all of them carry the time of the first. What follows the
+//! last line feed when the output ends is an entry without one. Entries that came in one piece of
+//! output have the same time.
 //!
-//! Entries are collected and written at once before the monitor waits.
+//! Entries for a file are collected and written at once before the monitor waits.
 
 mod entry;
 mod file;
+mod journal;
+mod local;
+mod stamp;
 
 use std::io;
 
-use self::entry::Clock;
-use self::file::File;
+use self::entry::Entry;
+use self::file::{File, Limits};
+use self::journal::Journal;
+use self::stamp::{Clock, Stamp};
 use super::output::Stream;
-use crate::launch::LogConfig;
+use crate::launch::{LogConfig, LogForm};
 
 /// Longest piece of a line that becomes one entry, in bytes; Docker's own.
 const LINE_MAX: usize = 16 * 1024;
@@ -31,11 +37,40 @@ pub(super) struct Log {
 
 #[derive(Debug)]
 struct Writer {
-    file: File,
+    sink: Sink,
     clock: Clock,
     lines: [Line; 2],
-    /// Entries that are not written yet.
-    collected: Vec<u8>,
+    trouble: Option<Trouble>,
+    /// The trouble has begun or ended, and nobody was told.
+    untold: bool,
+}
+
+#[derive(Debug)]
+enum Sink {
+    File {
+        file: File,
+        form: Form,
+        /// Entries that are not written yet.
+        collected: Vec<u8>,
+    },
+    Journal(Journal),
+}
+
+#[derive(Debug)]
+enum Form {
+    /// With what [`entry::attributes`] makes of the attributes.
+    Json(String),
+    Local,
+}
+
+/// Why output is lost: a full disk, or a journal that takes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) error: String,
+    /// Bytes of entries since it began.
+    pub(super) lost: u64,
+    /// Entries are kept again.
+    pub(super) over: bool,
 }
 
 /// The line that a stream is in.
@@ -44,33 +79,45 @@ struct Line {
     /// What has come of it since the last entry.
     text: Vec<u8>,
     /// When its first piece became an entry.
-    since: Option<String>,
+    since: Option<Stamp>,
+    /// Pieces that became entries.
+    pieces: u32,
 }
 
 impl Log {
-    /// Opens the log file; entries are appended.
+    /// Opens the log; entries are appended.
     pub(super) fn open(config: LogConfig) -> io::Result<Self> {
-        match config {
-            LogConfig::None => Ok(Self::default()),
-            LogConfig::JsonFile { path, max_size, max_file } => {
-                let file = File::open(path, max_size, max_file)?;
-                let (clock, lines) = (Clock::default(), Default::default());
-                Ok(Self { writer: Some(Writer { file, clock, lines, collected: Vec::new() }) })
+        let sink = match config {
+            LogConfig::None => return Ok(Self::default()),
+            LogConfig::File { form, path, max_size, max_file, compress } => Sink::File {
+                file: File::open(path, Limits { max_size, max_file, compress })?,
+                form: match form {
+                    LogForm::Json { attributes } => Form::Json(entry::attributes(&attributes)),
+                    LogForm::Local => Form::Local,
+                },
+                collected: Vec::new(),
+            },
+            LogConfig::Journal { fields, hurried } => {
+                Sink::Journal(Journal::open(&fields, hurried)?)
             }
-        }
+        };
+        let (clock, lines) = (Clock::default(), Default::default());
+        Ok(Self { writer: Some(Writer { sink, clock, lines, trouble: None, untold: false }) })
     }
 
     /// Takes a piece of output.
     pub(super) fn output(&mut self, stream: Stream, piece: &[u8]) {
         if let Some(writer) = &mut self.writer {
-            writer.output(stream, piece);
+            let now = writer.clock.now();
+            writer.output(stream, piece, now);
         }
     }
 
     /// The stream has ended.
     pub(super) fn end(&mut self, stream: Stream) {
         if let Some(writer) = &mut self.writer {
-            writer.end(stream);
+            let now = writer.clock.now();
+            writer.end(stream, now);
         }
     }
 
@@ -80,63 +127,113 @@ impl Log {
             writer.flush();
         }
     }
+
+    /// What has gone wrong, or is right again, since this was last asked.
+    pub(super) fn news(&mut self) -> Option<Trouble> {
+        let writer = self.writer.as_mut()?;
+        if !std::mem::take(&mut writer.untold) {
+            return None;
+        }
+        match &writer.trouble {
+            Some(trouble) if trouble.over => writer.trouble.take(),
+            trouble => trouble.clone(),
+        }
+    }
 }
 
 impl Writer {
-    fn output(&mut self, stream: Stream, mut piece: &[u8]) {
-        while let Some(at) = piece.iter().take(self.room(stream)).position(|byte| *byte == b'\n') {
-            self.entry(stream, &piece[..at], true);
-            piece = &piece[at + 1..];
-        }
-        // No line feed in what the current entry has room for.
-        let room = self.room(stream);
-        if piece.len() < room {
-            self.lines[index(stream)].text.extend_from_slice(piece);
-        } else {
-            self.entry(stream, &piece[..room], false);
-            self.output(stream, &piece[room..]);
+    fn output(&mut self, stream: Stream, mut piece: &[u8], now: Stamp) {
+        loop {
+            let room = LINE_MAX - self.lines[index(stream)].text.len();
+            let reach = &piece[..piece.len().min(room)];
+            if let Some(at) = reach.iter().position(|byte| *byte == b'\n') {
+                self.entry(stream, &piece[..at], true, now);
+                piece = &piece[at + 1..];
+            } else if piece.len() < room {
+                self.lines[index(stream)].text.extend_from_slice(piece);
+                return;
+            } else {
+                self.entry(stream, &piece[..room], false, now);
+                piece = &piece[room..];
+            }
         }
     }
 
-    /// How many more bytes the stream's entry takes.
-    fn room(&self, stream: Stream) -> usize {
-        LINE_MAX - self.lines[index(stream)].text.len()
-    }
-
-    /// Collects one entry: what is kept of the line, and `rest`.
-    fn entry(&mut self, stream: Stream, rest: &[u8], complete: bool) {
+    /// Takes one entry: what is kept of the line, and `rest`.
+    fn entry(&mut self, stream: Stream, rest: &[u8], complete: bool, now: Stamp) {
         self.rotate();
         let line = &mut self.lines[index(stream)];
-        let time = line.since.take().unwrap_or_else(|| self.clock.now());
-        entry::append(&mut self.collected, [&line.text, rest], complete, stream.name(), &time);
+        let stamp = line.since.unwrap_or(now);
+        let parts = [line.text.as_slice(), rest];
+        let entry = Entry { parts, complete, ordinal: line.pieces, stream, stamp };
+        let sent = match &mut self.sink {
+            Sink::File { form, collected, .. } => {
+                match form {
+                    Form::Json(attributes) => entry::append(collected, &entry, attributes),
+                    Form::Local => local::append(collected, &entry),
+                }
+                None
+            }
+            Sink::Journal(journal) => Some((journal.send(&entry), entry.length())),
+        };
         line.text.clear();
-        if !complete {
-            line.since = Some(time);
-        }
-        if self.collected.len() >= COLLECTED_MAX {
-            self.flush();
+        line.since = (!complete).then_some(stamp);
+        line.pieces = if complete { 0 } else { line.pieces + 1 };
+        match sent {
+            Some((sent, length)) => self.note(sent, length),
+            None if self.is_due() => self.flush(),
+            None => {}
         }
     }
 
-    fn end(&mut self, stream: Stream) {
+    fn end(&mut self, stream: Stream, now: Stamp) {
         if !self.lines[index(stream)].text.is_empty() {
-            self.entry(stream, b"", false);
+            self.entry(stream, b"", false, now);
         }
         self.lines[index(stream)] = Line::default();
     }
 
+    fn is_due(&self) -> bool {
+        matches!(&self.sink, Sink::File { collected, .. } if collected.len() >= COLLECTED_MAX)
+    }
+
     fn rotate(&mut self) {
-        if self.file.is_full(self.collected.len()) {
+        let full = match &self.sink {
+            Sink::File { file, collected, .. } => file.is_full(collected.len()),
+            Sink::Journal(_) => false,
+        };
+        if full {
             self.flush();
-            self.file.rotate();
+            if let Sink::File { file, .. } = &mut self.sink {
+                file.rotate();
+            }
         }
     }
 
-    /// A full disk must not stop the container: what can not be written is lost.
+    /// A full disk must not stop the container: what can not be written is lost, and told.
     fn flush(&mut self) {
-        if !self.collected.is_empty() {
-            self.file.append(&self.collected);
-            self.collected.clear();
+        let Sink::File { file, collected, .. } = &mut self.sink else { return };
+        if collected.is_empty() {
+            return;
+        }
+        let (written, length) = (file.append(collected), collected.len());
+        collected.clear();
+        self.note(written, length);
+    }
+
+    fn note(&mut self, done: io::Result<()>, length: usize) {
+        match (done, &mut self.trouble) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(trouble)) => {
+                self.untold |= !trouble.over;
+                trouble.over = true;
+            }
+            (Err(_), Some(trouble)) if !trouble.over => trouble.lost += length as u64,
+            (Err(error), _) => {
+                let (error, lost) = (error.to_string(), length as u64);
+                self.trouble = Some(Trouble { error, lost, over: false });
+                self.untold = true;
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 /// Longest piece of output that is read at once, in bytes.
-pub(super) const PIECE_MAX: usize = 16 * 1024;
+pub(super) const PIECE_MAX: usize = 32 * 1024;
 
 /// Which of the program's streams. A terminal has the first only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

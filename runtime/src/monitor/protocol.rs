@@ -81,6 +81,15 @@ pub enum State {
     Failed { error: StepError },
     /// The program has ended and its output is read to the end. The last state.
     Exited { exit: ExitRecord },
+    /// Output is not kept: the log can not be written. Told when that begins and when it is over,
+    /// between the other states.
+    LogLost {
+        error: String,
+        /// Bytes of entries so far.
+        lost: u64,
+        /// Output is kept again.
+        over: bool,
+    },
     /// The hello was of an unknown version; the monitor speaks this one.
     Unsupported { version: u32 },
 }

@@ -13,7 +13,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use self::wait::{Token, wait};
 use super::client::{Brought, Clients};
 use super::input::Input;
-use super::log::Log;
+use super::log::{Log, Trouble};
 use super::output::{Output, PIECE_MAX, Stream};
 use super::protocol::{Command, ExitRecord, State};
 use super::record;
@@ -150,7 +150,7 @@ impl Monitor {
                 State::Failed { error }
             }
         };
-        self.log.flush();
+        self.flush_log();
         self.clients.end_output();
         self.clients.accept();
         self.clients.tell(&last);
@@ -165,7 +165,7 @@ impl Monitor {
     fn work(&mut self) -> Result<ExitRecord, StepError> {
         let mut buffer = Vec::with_capacity(PIECE_MAX);
         loop {
-            self.log.flush();
+            self.flush_log();
             for (token, events) in wait(self) {
                 match token {
                     Token::Listener => self.clients.accept(),
@@ -184,6 +184,13 @@ impl Monitor {
             if let Some(exit) = self.advance(now)? {
                 return Ok(exit);
             }
+        }
+    }
+
+    fn flush_log(&mut self) {
+        self.log.flush();
+        if let Some(Trouble { error, lost, over }) = self.log.news() {
+            self.clients.tell(&State::LogLost { error, lost, over });
         }
     }
 

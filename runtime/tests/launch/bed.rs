@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::Spec;
 use runtime::cgroup::{Cgroup, Layout};
 use runtime::launch::{
-    Kind, LaunchError, LaunchFds, LaunchRequest, Launcher, LogConfig, MonitorPid, StdioConfig,
+    Kind, LaunchError, LaunchFds, LaunchRequest, Launcher, LogConfig, LogForm, MonitorPid,
+    StdioConfig,
 };
 use runtime::monitor::protocol::{ExitRecord, State};
 use runtime::plan::{Extras, Host, Plan, compile, compile_exec};
@@ -218,7 +219,13 @@ impl Bed {
             plan,
             rootfs,
             stdio: order.stdio,
-            log: LogConfig::JsonFile { path: log.clone(), max_size, max_file },
+            log: LogConfig::File {
+                form: LogForm::Json { attributes: Default::default() },
+                path: log.clone(),
+                max_size,
+                max_file,
+                compress: false,
+            },
             record: record.clone(),
             kind: if target.is_some() { Kind::Exec } else { Kind::Container },
         };

@@ -1,7 +1,5 @@
 //! What the daemon fills in where neither client nor image says: so that inspect shows what really holds.
 
-use std::collections::BTreeMap;
-
 use api_spec::container::CreateRequest;
 
 use crate::containers::RUNTIME_NAME;
@@ -33,8 +31,6 @@ pub(super) fn fill(
     text(&mut host_config.ipc_mode, "private");
     text(&mut host_config.restart_policy.name, "no");
     text(&mut host_config.runtime, RUNTIME_NAME);
-    text(&mut host_config.log_config.r#type, "json-file");
-    host_config.log_config.config.get_or_insert_with(BTreeMap::new);
     let private = facts.cgroup_v2 && !host_config.privileged;
     text(&mut host_config.cgroupns_mode, if private { "private" } else { "host" });
     if host_config.shm_size == 0 {

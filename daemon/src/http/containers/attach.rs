@@ -65,11 +65,12 @@ fn log(app: &App, handle: &Handle, query: &Query) -> Result<Option<Cursor>, Erro
         since: None,
         until: None,
         timestamps: false,
+        details: false,
         tail: None,
         framed: !handle.definition.config.tty,
     };
-    let path = app.containers.log_path(handle)?;
-    path.map(|path| Cursor::open(&path, options).map_err(Error::internal)).transpose()
+    let place = app.containers.log_place(handle)?;
+    place.map(|place| Cursor::open(place, options).map_err(Error::internal)).transpose()
 }
 
 async fn send(mut cursor: Cursor, client: &mut Stream) -> std::io::Result<()> {

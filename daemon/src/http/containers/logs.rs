@@ -1,7 +1,5 @@
 //! GET /containers/{id}/logs, since 1.11.
 
-use std::path::PathBuf;
-
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
@@ -12,7 +10,7 @@ use crate::containers::{Condition, Handle};
 use crate::http::error::Error;
 use crate::http::extract::{Api, Name, Query};
 use crate::http::reply::{self, Sender};
-use crate::logs::{Cursor, Options, Watch, parse_time};
+use crate::logs::{Cursor, Options, Place, Watch, parse_time};
 
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 const RAW: &str = "application/vnd.docker.raw-stream";
@@ -37,18 +35,19 @@ pub(crate) async fn handle(
         since: parse_time(query.text("since")).map_err(Error::bad_request)?,
         until: parse_time(query.text("until")).map_err(Error::bad_request)?,
         timestamps: query.flag("timestamps"),
+        details: query.flag("details"),
         // As dockerd: what is no number is all.
         tail: query.text("tail").parse().ok(),
         framed,
     };
-    let Some(path) = app.containers.log_path(&handle)? else {
+    let Some(place) = app.containers.log_place(&handle)? else {
         return Err(Error::not_implemented("configured logging driver does not support reading"));
     };
     let media_type = if framed && api.since(MULTIPLEXED_SINCE) { MULTIPLEXED } else { RAW };
     let (sender, response) = reply::stream(media_type);
     let follow = query.flag("follow");
     tokio::spawn(async move {
-        if let Err(error) = send(&handle, path, options, follow, &sender).await {
+        if let Err(error) = send(&handle, place, options, follow, &sender).await {
             tracing::warn!(container.id = handle.id(), %error, "the log can not be read");
         }
     });
@@ -58,17 +57,17 @@ pub(crate) async fn handle(
 /// Sends what is there, then what comes, until the container has ended or the client has gone.
 async fn send(
     handle: &Handle,
-    path: PathBuf,
+    place: Place,
     options: Options,
     follow: bool,
     sender: &Sender,
 ) -> std::io::Result<()> {
     // The watch before the first read: nothing that is written in between is missed.
-    let watch = match path.parent() {
+    let watch = match place.path.parent() {
         Some(directory) if follow => Some(Watch::new(directory)?),
         _ => None,
     };
-    let open = move || Cursor::open(&path, options);
+    let open = move || Cursor::open(place, options);
     let mut cursor = tokio::task::spawn_blocking(open).await??;
     let mut ended = std::pin::pin!(handle.wait(Condition::NotRunning).done());
     let mut last = !follow;

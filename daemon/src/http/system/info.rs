@@ -63,7 +63,7 @@ fn gather(app: &App, api: Api) -> Info {
         oom_kill_disable: !cgroup_v2,
         n_goroutines: threads,
         system_time: jiff::Timestamp::now().to_string(),
-        logging_driver: "json-file".to_owned(),
+        logging_driver: app.config.log_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
         cgroup_driver: "cgroupfs".to_owned(),
         cgroup_version: if cgroup_v2 { "2" } else { "1" }.to_owned(),
         n_events_listener: app.events.listeners(),
@@ -119,7 +119,7 @@ fn plugins() -> Plugins {
         volume: names(&["local"]),
         network: names(&["bridge", "host", "null"]),
         authorization: None,
-        log: names(&["json-file", "none"]),
+        log: names(&crate::logs::DRIVERS),
     }
 }
 

@@ -1,32 +1,72 @@
-//! One log entry: JSON text as Docker writes it, and its time.
+//! One log entry, and its JSON text as Docker writes it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use super::stamp::Stamp;
+use crate::monitor::output::Stream;
 
-use jiff::Timestamp;
+/// A line, or a piece of a long one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    /// The text is both together, without a line feed.
+    pub(super) parts: [&'a [u8]; 2],
+    /// The line ends here.
+    pub(super) complete: bool,
+    /// How many pieces of the line came before.
+    pub(super) ordinal: u32,
+    pub(super) stream: Stream,
+    pub(super) stamp: Stamp,
+}
 
-/// Appends `{"log":"…","stream":"…","time":"…"}` and a line feed. The text is `parts` together,
-/// with a line feed if the line is `complete`.
-pub(super) fn append(
-    out: &mut Vec<u8>,
-    parts: [&[u8]; 2],
-    complete: bool,
-    stream: &str,
-    time: &str,
-) {
+impl Entry<'_> {
+    /// Whether it is one piece of several, or of a line that never ended.
+    pub(super) fn is_partial(&self) -> bool {
+        self.ordinal > 0 || !self.complete
+    }
+
+    /// Bytes of text.
+    pub(super) fn length(&self) -> usize {
+        self.parts[0].len() + self.parts[1].len()
+    }
+
+    /// What names all pieces of one line.
+    pub(super) fn line_id(&self) -> String {
+        format!("{:016x}{:x}", self.stamp.nanoseconds, self.stream.number())
+    }
+}
+
+/// Appends `{"log":"…","stream":"…","time":"…"}` and a line feed; `attributes` (empty, or
+/// `,"attrs":{…}`) goes before the time.
+pub(super) fn append(out: &mut Vec<u8>, entry: &Entry<'_>, attributes: &str) {
     out.extend_from_slice(b"{\"log\":\"");
-    match parts {
+    match entry.parts {
         [b"", one] | [one, b""] => escape(out, one),
         // A character may lie across the two.
         [first, second] => escape(out, &[first, second].concat()),
     }
-    if complete {
+    if entry.complete {
         out.extend_from_slice(b"\\n");
     }
     out.extend_from_slice(b"\",\"stream\":\"");
-    out.extend_from_slice(stream.as_bytes());
-    out.extend_from_slice(b"\",\"time\":\"");
-    out.extend_from_slice(time.as_bytes());
+    out.extend_from_slice(entry.stream.name().as_bytes());
+    out.push(b'"');
+    out.extend_from_slice(attributes.as_bytes());
+    out.extend_from_slice(b",\"time\":\"");
+    out.extend_from_slice(entry.stamp.text());
     out.extend_from_slice(b"\"}\n");
+}
+
+/// `,"attrs":{…}`, or nothing if there are none.
+pub(super) fn attributes(attributes: &std::collections::BTreeMap<String, String>) -> String {
+    let text = |text: &str| {
+        let mut out = Vec::new();
+        escape(&mut out, text.as_bytes());
+        String::from_utf8(out).unwrap_or_default()
+    };
+    let pairs =
+        attributes.iter().map(|(key, value)| format!("\"{}\":\"{}\"", text(key), text(value)));
+    match pairs.collect::<Vec<_>>().join(",") {
+        none if none.is_empty() => none,
+        pairs => format!(",\"attrs\":{{{pairs}}}"),
+    }
 }
 
 /// JSON's escapes, the way Docker's log writer has them: control characters but line feed and
@@ -71,35 +111,6 @@ fn escape_valid(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[start..]);
 }
 
-/// Times as text. The part down to the second is kept from one entry to the next.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    second: Option<u64>,
-    /// `2024-02-03T04:05:06`
-    text: String,
-}
-
-impl Clock {
-    /// Now, in RFC 3339 with up to nine digits of a second (zeros at the end are left out), UTC.
-    pub(super) fn now(&mut self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.at(now.as_secs(), now.subsec_nanos())
-    }
-
-    fn at(&mut self, second: u64, nanoseconds: u32) -> String {
-        if self.second != Some(second) {
-            let time = i64::try_from(second).ok().and_then(|s| Timestamp::from_second(s).ok());
-            self.text = time.unwrap_or_default().to_string().trim_end_matches('Z').to_owned();
-            self.second = Some(second);
-        }
-        if nanoseconds == 0 {
-            return format!("{}Z", self.text);
-        }
-        let fraction = format!("{nanoseconds:09}");
-        format!("{}.{}Z", self.text, fraction.trim_end_matches('0'))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,10 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn times() {
-        let mut clock = Clock::default();
-        assert_eq!(clock.at(1_706_933_106, 120_000_000), "2024-02-03T04:05:06.12Z");
-        assert_eq!(clock.at(1_706_933_106, 5), "2024-02-03T04:05:06.000000005Z");
-        assert_eq!(clock.at(1_706_933_107, 0), "2024-02-03T04:05:07Z");
+    fn attributes_are_json() {
+        let pairs = [("a", "x\"y"), ("b", "2")].map(|(key, value)| (key.into(), value.into()));
+        assert_eq!(attributes(&pairs.into()), r#","attrs":{"a":"x\"y","b":"2"}"#);
+        assert_eq!(attributes(&std::collections::BTreeMap::new()), "");
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use super::*;
 
 fn log(path: &Path, max_size: Option<u64>, max_file: u32) -> Log {
-    Log::open(LogConfig::JsonFile { path: path.to_owned(), max_size, max_file }).unwrap()
+    let form = LogForm::Json { attributes: Default::default() };
+    let path = path.to_owned();
+    Log::open(LogConfig::File { form, path, max_size, max_file, compress: false }).unwrap()
 }
 
 /// (text, stream, time) of the entries of a file.

@@ -1,0 +1,101 @@
+//! Entries sent to systemd's journal, in its native protocol: one datagram an entry, `NAME=value`
+//! lines, or for values with line feeds the name, a line feed, the length (64 bits, little-endian)
+//! and the bytes. systemd: "Native Journal Protocol".
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use super::entry::Entry;
+use crate::monitor::output::Stream;
+
+const SOCKET: &str = "/run/systemd/journal/socket";
+/// How long one entry may wait for the journal. After that nothing waits until the journal takes
+/// entries again: it may slow the container down once, not for ever.
+const WAIT_LIMIT: Duration = Duration::from_secs(2);
+/// Priorities of syslog(3): informational, and error.
+const PRIORITIES: [&str; 2] = ["6", "3"];
+
+/// The connection to the journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    socket: UnixDatagram,
+    /// What every entry has.
+    fields: Vec<u8>,
+    entries: u64,
+    waits: bool,
+    /// Never wait.
+    hurried: bool,
+    datagram: Vec<u8>,
+}
+
+impl Journal {
+    pub(super) fn open(fields: &[(String, String)], hurried: bool) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_write_timeout(Some(WAIT_LIMIT))?;
+        socket.set_nonblocking(hurried)?;
+        let mut text = Vec::new();
+        fields.iter().for_each(|(name, value)| field(&mut text, name, &[value.as_bytes()]));
+        let (entries, waits, datagram) = (0, !hurried, Vec::new());
+        Ok(Self { socket, fields: text, entries, waits, hurried, datagram })
+    }
+
+    /// Sends one entry. The journal is found by its path each time: it may be started again.
+    pub(super) fn send(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        self.entries += 1;
+        let mut out = std::mem::take(&mut self.datagram);
+        out.clear();
+        out.extend_from_slice(&self.fields);
+        field(&mut out, "MESSAGE", &entry.parts);
+        let priority = PRIORITIES[usize::from(entry.stream == Stream::Stderr)];
+        field(&mut out, "PRIORITY", &[priority.as_bytes()]);
+        field(&mut out, "SYSLOG_TIMESTAMP", &[entry.stamp.text()]);
+        field(&mut out, "CONTAINER_LOG_ORDINAL", &[self.entries.to_string().as_bytes()]);
+        if entry.is_partial() {
+            let ordinal = (entry.ordinal + 1).to_string();
+            let last = if entry.complete { "true" } else { "false" };
+            field(&mut out, "CONTAINER_PARTIAL_MESSAGE", &[b"true"]);
+            field(&mut out, "CONTAINER_PARTIAL_ID", &[entry.line_id().as_bytes()]);
+            field(&mut out, "CONTAINER_PARTIAL_ORDINAL", &[ordinal.as_bytes()]);
+            field(&mut out, "CONTAINER_PARTIAL_LAST", &[last.as_bytes()]);
+        }
+        let sent = self.socket.send_to(&out, SOCKET);
+        self.datagram = out;
+        self.set_waits(sent.is_ok() && !self.hurried)?;
+        sent.map(drop)
+    }
+
+    fn set_waits(&mut self, waits: bool) -> io::Result<()> {
+        if self.waits != waits {
+            self.socket.set_nonblocking(!waits)?;
+            self.waits = waits;
+        }
+        Ok(())
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &str, parts: &[&[u8]]) {
+    out.extend_from_slice(name.as_bytes());
+    if parts.iter().any(|part| part.contains(&b'\n')) {
+        let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        out.push(b'\n');
+        out.extend_from_slice(&length.to_le_bytes());
+    } else {
+        out.push(b'=');
+    }
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_with_line_feeds_have_a_length() {
+        let mut out = Vec::new();
+        field(&mut out, "A", &[b"x", b"y"]);
+        field(&mut out, "B", &[b"1\n2"]);
+        assert_eq!(out, b"A=xy\nB\n\x03\0\0\0\0\0\0\x001\n2\n");
+    }
+}
