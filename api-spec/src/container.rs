@@ -1,6 +1,7 @@
 //! Containers on the wire: what `POST /containers/create` takes and what the other container endpoints answer.
 //! Input is read by [`crate::gojson`]; output keeps Docker's difference between `null`, empty and missing.
 
+mod archive;
 mod config;
 mod create;
 mod health;
@@ -13,6 +14,7 @@ mod stats;
 mod top;
 mod update;
 
+pub use archive::{Change, CommitResponse, PathStat};
 pub use config::{ContainerConfig, Empty, HealthConfig, StringList};
 pub use create::{CreateRequest, CreateResponse, WaitError, WaitResponse};
 pub use health::{Health, HealthResult, HealthStatus, SummaryHealth};

@@ -14,5 +14,6 @@ pub mod network;
 pub mod progress;
 pub mod stdcopy;
 pub mod system;
+pub mod usage;
 pub mod version;
 pub mod volume;

@@ -15,6 +15,7 @@ mod devices;
 mod ended;
 mod error;
 mod exec;
+mod files;
 mod filters;
 mod handle;
 mod health;
@@ -42,6 +43,7 @@ mod view;
 mod volumes;
 mod wait;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -63,7 +65,6 @@ pub(crate) use logging::check_default as check_log_default;
 pub(crate) use select::Selection;
 pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;
-pub(crate) use view::disk_usage;
 pub(crate) use wait::Condition;
 
 use crate::config::Config;
@@ -112,6 +113,7 @@ struct Service {
     log_default: LogConfig,
     execs: exec::Execs,
     probes: health::Slots,
+    views: files::Views,
     sampler: stats::Sampler,
     registry: Mutex<Registry>,
     /// Directories of running containers: one a container.
@@ -154,6 +156,7 @@ impl Containers {
             log_default: logging::default(config.log_driver.as_deref(), &config.log_options),
             execs: exec::Execs::default(),
             probes: health::Slots::default(),
+            views: files::Views::default(),
             sampler: stats::Sampler::default(),
             registry: Mutex::default(),
             store,
@@ -260,6 +263,15 @@ impl Containers {
                 State::Paused(_) => counts.paused += 1,
                 _ => counts.stopped += 1,
             }
+        }
+        counts
+    }
+
+    /// How many containers are made from each image, by its id (`sha256:…`).
+    pub(crate) fn by_image(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for handle in self.0.registry().all() {
+            *counts.entry(handle.definition.image_id.clone()).or_default() += 1;
         }
         counts
     }

@@ -5,6 +5,7 @@
 //! [`reply`] or [`error`], or [`hijack`] when the connection leaves HTTP.
 
 pub(crate) mod absent;
+pub(crate) mod commit;
 pub(crate) mod connection;
 pub(crate) mod containers;
 pub(crate) mod credentials;
@@ -23,6 +24,7 @@ pub(crate) mod peer;
 pub(crate) mod reply;
 pub(crate) mod router;
 pub(crate) mod system;
+pub(crate) mod transfer;
 pub(crate) mod volumes;
 
 use std::sync::Arc;

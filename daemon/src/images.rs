@@ -1,11 +1,14 @@
 //! The image service: what the endpoints and the containers ask about images. It decides and
 //! tells of events; the bytes are the store's.
 
+mod changes;
+mod commit;
 mod distribution;
 pub(crate) mod embedded;
 mod error;
 pub(crate) mod glob;
 mod history;
+mod import;
 pub(crate) mod list;
 mod load;
 pub(crate) mod platform;
@@ -16,7 +19,9 @@ mod remove;
 mod save;
 pub(crate) mod tag;
 
+pub(crate) use commit::Commit;
 pub(crate) use error::Error;
+pub(crate) use import::Import;
 
 use std::sync::Arc;
 

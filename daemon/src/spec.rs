@@ -20,8 +20,8 @@ pub(crate) use caps::check_capability;
 pub(crate) use devices::HostDevice;
 pub(crate) use limits::{cgroup_path, check_cpus, limits, ulimit_type};
 pub(crate) use mounts::{
-    Bind, VolumeMount, bind_sources, binds, clean as clean_path, parse_bind, parse_tmpfs,
-    targets as mount_targets,
+    Bind, VolumeMount, bind_sources, binds, clean as clean_path, host_binds, parse_bind,
+    parse_tmpfs, targets as mount_targets,
 };
 pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
 pub(crate) use network::{etc_hosts, etc_resolv_conf};

@@ -206,9 +206,15 @@ impl Volumes {
         Ok(pruned)
     }
 
+    /// All volumes, each with how many containers have it.
+    pub(crate) fn used(&self) -> Vec<(Arc<Volume>, usize)> {
+        let table = self.table();
+        table.values().map(|entry| (Arc::clone(&entry.volume), entry.users.len())).collect()
+    }
+
     /// Bytes of the files in a volume.
     pub(crate) fn size(&self, volume: &Volume) -> u64 {
-        fill::disk_usage(&self.0.store.volumes().data(&volume.name))
+        store::layer::changes::tree_size(&self.0.store.volumes().data(&volume.name))
     }
 
     /// Where the data of a volume lies on the host.

@@ -8,12 +8,13 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod program;
-mod resolve;
-mod root;
+pub(crate) mod resolve;
+pub(crate) mod root;
 mod steps;
 mod streams;
 mod users;
 
+pub(crate) use identity::owner;
 pub(crate) use mounts::complaint;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

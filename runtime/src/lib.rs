@@ -3,6 +3,7 @@
 //! The rooms:
 //! - [`plan`]: OCI spec in, [`plan::Plan`] out; no system call is made here.
 //! - [`rootfs`]: a container's root as a detached mount.
+//! - [`view`]: a container's files, for whoever copies into and out of it.
 //! - [`init`]: the code between `clone3` and `execve`, inside the container's namespaces.
 //! - [`seccomp`], [`caps`]: Docker's defaults and the filter compiler.
 //! - [`process`]: what the kernel tells of a process, and signals to it.
@@ -33,5 +34,6 @@ pub mod seccomp;
 mod start;
 #[expect(unsafe_code, reason = "system calls live here and nowhere else")]
 mod sys;
+pub mod view;
 
 pub use error::{StepError, StepErrorKind};

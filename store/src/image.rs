@@ -2,6 +2,7 @@
 
 mod catalog;
 mod commit;
+mod derive;
 mod embed;
 mod name;
 mod remove;
@@ -22,6 +23,7 @@ use crate::lease::FreeError;
 use crate::reference::{Reference, ReferenceError};
 
 pub(crate) use catalog::CatalogCell;
+pub use derive::{DeriveError, FreshLayer};
 
 /// The digest of an image's config.
 pub type ImageId = Digest;

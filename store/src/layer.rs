@@ -3,12 +3,15 @@
 
 mod apply;
 mod archive;
+pub mod changes;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod implied;
 mod limits;
+pub mod merge;
 mod metadata;
+pub mod pack;
 mod path;
 mod pax;
 mod pump;
@@ -18,6 +21,7 @@ mod sparse;
 #[cfg(test)]
 mod specimen;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -109,6 +113,14 @@ impl Layers {
     #[must_use]
     pub fn has(&self, chain_id: &Digest) -> bool {
         self.inner.layer_dir(chain_id).join(INFO_FILE).exists()
+    }
+
+    /// Bytes of the files of every layer that an image or a container has, by chain id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn sizes(&self) -> Result<HashMap<Digest, u64>, LayerError> {
+        Ok(self.inner.db.read(images::layer_sizes)?)
     }
 
     /// What is known of an unpacked layer, or None.

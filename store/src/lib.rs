@@ -51,6 +51,7 @@ pub mod digest;
 pub mod distribution;
 mod durable;
 mod error;
+pub mod fetch;
 pub mod image;
 pub mod layer;
 mod layout;

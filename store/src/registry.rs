@@ -27,7 +27,7 @@ pub(crate) mod repository;
 mod retry;
 mod tags;
 mod token;
-mod transport;
+pub(crate) mod transport;
 pub(crate) mod upload;
 
 use std::collections::HashMap;

@@ -11,6 +11,8 @@ use std::thread;
 
 use crate::db;
 
+pub(crate) use tree::remove as remove_tree;
+
 /// Transactions between two checkpoints; the first transaction after one waits for a sync.
 const CHECKPOINT_EVERY: u32 = 1024;
 

@@ -16,6 +16,9 @@ pub(crate) enum Error {
     /// 404.
     #[error("No such exec instance: {0}")]
     NoExec(String),
+    /// 404.
+    #[error("Could not find the file {path} in container {container}")]
+    NoFile { path: String, container: String },
     /// 400: the request cannot be right.
     #[error("{0}")]
     Invalid(String),

@@ -88,6 +88,7 @@ impl Task {
         self.writer.update(&self.progress).map_err(Error::internal)?;
         crash::step("start.recorded");
         let snapshot = self.snapshot()?;
+        self.service.views.give_way(&self.definition.id);
         if self.definition.host_config.auto_remove && self.progress.last_exit.is_some() {
             forget_volatile(&snapshot.work);
         }

@@ -76,7 +76,7 @@ pub(super) fn inspect(
         ])),
     };
     if size {
-        let upper = disk_usage(&snapshot.upper);
+        let upper = i64::try_from(snapshot.size()).unwrap_or(i64::MAX);
         let image = service.image_size(&definition.image_id);
         inspect.size_rw = Some(upper);
         inspect.size_root_fs = Some(upper.saturating_add(image));
@@ -190,17 +190,6 @@ pub(super) fn endpoint_id(id: &str, network: &str) -> String {
     store::Digest::of(format!("endpoint {id} {network}").as_bytes()).hex()
 }
 
-/// Bytes of the files below a directory; those that vanish meanwhile do not count.
-pub(crate) fn disk_usage(directory: &Path) -> i64 {
-    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => disk_usage(&entry.path()),
-        Ok(metadata) => i64::try_from(metadata.len()).unwrap_or(0),
-        Err(_) => 0,
-    });
-    sizes.sum()
-}
-
 impl Service {
     pub(super) fn image_size(&self, id: &str) -> i64 {
         let id = store::Digest::parse(id).ok();
@@ -211,6 +200,6 @@ impl Service {
     /// Bytes of a container's own files.
     pub(super) fn size_rw(&self, id: &str) -> i64 {
         let snapshot = self.store.snapshots().get(id).ok().flatten();
-        snapshot.map_or(0, |snapshot| disk_usage(&snapshot.upper))
+        snapshot.map_or(0, |snapshot| i64::try_from(snapshot.size()).unwrap_or(i64::MAX))
     }
 }

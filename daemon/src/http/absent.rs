@@ -10,13 +10,7 @@ use crate::http::router::fits;
 const NOT_YET: &[(Method, &str)] = &[
     (Method::POST, "/build"),
     (Method::POST, "/build/prune"),
-    (Method::POST, "/commit"),
-    (Method::GET, "/containers/{id}/archive"),
-    (Method::HEAD, "/containers/{id}/archive"),
-    (Method::PUT, "/containers/{id}/archive"),
     (Method::GET, "/containers/{id}/attach/ws"),
-    (Method::GET, "/containers/{id}/changes"),
-    (Method::GET, "/containers/{id}/export"),
     (Method::GET, "/images/search"),
     (Method::GET, "/networks"),
     (Method::POST, "/networks/create"),
@@ -32,7 +26,6 @@ const NOT_YET: &[(Method, &str)] = &[
     (Method::POST, "/session"),
     (Method::POST, "/swarm/init"),
     (Method::POST, "/swarm/join"),
-    (Method::GET, "/system/df"),
     (Method::PUT, "/volumes/{id}"),
 ];
 

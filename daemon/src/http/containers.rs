@@ -1,7 +1,10 @@
 //! Endpoints under /containers: one a file.
 
+pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod changes;
 pub(crate) mod create;
+pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod list;
@@ -33,7 +36,9 @@ impl From<containers::Error> for Error {
     fn from(error: containers::Error) -> Self {
         use containers::Error as E;
         let status = match &error {
-            E::NoContainer(_) | E::NoImage(_) | E::NoExec(_) => StatusCode::NOT_FOUND,
+            E::NoContainer(_) | E::NoImage(_) | E::NoExec(_) | E::NoFile { .. } => {
+                StatusCode::NOT_FOUND
+            }
             E::Invalid(_) => StatusCode::BAD_REQUEST,
             E::Conflict(_) | E::NameTaken { .. } => StatusCode::CONFLICT,
             E::Volume(error) => error.status(),
@@ -46,6 +51,14 @@ impl From<containers::Error> for Error {
         };
         Self::new(status, error)
     }
+}
+
+/// Runs what waits for the disk off the task threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, containers::Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.map_err(Error::internal)??)
 }
 
 /// 204, or 304 if nothing had to be done.

@@ -2,6 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod history;
+mod import;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod load;

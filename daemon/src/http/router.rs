@@ -14,7 +14,9 @@ use axum::http::Method;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::http::{containers, distribution, events, exec, founding, images, system, volumes};
+use crate::http::{
+    commit, containers, distribution, events, exec, founding, images, system, volumes,
+};
 
 type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
 
@@ -78,6 +80,10 @@ fn post<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H
     on(Method::POST, pattern, handler)
 }
 
+fn put<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
+    on(Method::PUT, pattern, handler)
+}
+
 fn delete<H: Handler<T, App> + Sync, T: 'static>(pattern: &'static str, handler: H) -> Endpoint {
     on(Method::DELETE, pattern, handler)
 }
@@ -89,6 +95,7 @@ fn table() -> Vec<Endpoint> {
         get("/_ping", system::ping::handle),
         get("/version", system::version::handle),
         get("/info", system::info::handle),
+        get("/system/df", system::df::handle),
         post("/auth", system::auth::handle),
         get("/events", events::handle).passive(),
         post("/containers/create", containers::create::handle),
@@ -109,11 +116,17 @@ fn table() -> Vec<Endpoint> {
         get("/containers/{id}/logs", containers::logs::handle).passive(),
         post("/containers/{id}/attach", containers::attach::handle).hijacking(),
         post("/containers/{id}/resize", containers::resize::handle),
+        head("/containers/{id}/archive", containers::archive::stat),
+        get("/containers/{id}/archive", containers::archive::get).passive(),
+        put("/containers/{id}/archive", containers::archive::put).passive(),
+        get("/containers/{id}/changes", containers::changes::handle),
+        get("/containers/{id}/export", containers::export::handle).passive(),
         post("/containers/{id}/exec", exec::create::handle),
         delete("/containers/{id}", containers::remove::handle),
         post("/exec/{id}/start", exec::start::handle).hijacking(),
         post("/exec/{id}/resize", exec::resize::handle),
         get("/exec/{id}/json", exec::inspect::handle),
+        post("/commit", commit::handle),
         post("/images/create", images::create::handle),
         get("/images/json", images::list::handle),
         post("/images/load", images::load::handle),

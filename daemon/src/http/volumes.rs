@@ -11,7 +11,7 @@ use crate::http::error::Error;
 use crate::volumes::{self, DRIVER, Volume, Volumes};
 
 /// A volume as the API shows it.
-fn shown(volumes: &Volumes, volume: &Volume) -> api_spec::volume::Volume {
+pub(super) fn shown(volumes: &Volumes, volume: &Volume) -> api_spec::volume::Volume {
     api_spec::volume::Volume {
         created_at: volume.created.clone(),
         driver: DRIVER.to_owned(),
@@ -25,7 +25,7 @@ fn shown(volumes: &Volumes, volume: &Volume) -> api_spec::volume::Volume {
 }
 
 /// Runs a step that waits for the disk off the task threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     app: &App,
     step: impl FnOnce(&Volumes) -> Result<T, volumes::Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -2,13 +2,14 @@
 
 use axum::http::StatusCode;
 use store::archive::{LoadError, SaveError};
-use store::image::{ImageError, ResolveError};
+use store::fetch::FetchError;
+use store::image::{DeriveError, ImageError, ResolveError};
 use store::pull::{PullError, PullErrorKind};
 use store::push::PushError;
 use store::reference::{Reference, ReferenceError};
 use store::registry::RegistryError;
 
-use crate::http;
+use crate::{containers, http};
 
 /// Hexadecimal digits of a whole image id.
 const ID_DIGITS: usize = 64;
@@ -43,6 +44,15 @@ pub(crate) enum Error {
     Save(Box<SaveError>),
     #[error(transparent)]
     Load(Box<LoadError>),
+    /// An image of a container or an archive.
+    #[error(transparent)]
+    Derive(Box<DeriveError>),
+    /// The archive of an import does not come.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// As the container service says.
+    #[error("{0}")]
+    Container(http::error::Error),
     #[error(transparent)]
     Store(#[from] ImageError),
     /// The daemon ends.
@@ -62,6 +72,10 @@ impl Error {
         }
     }
 
+    pub(super) fn container(error: containers::Error) -> Self {
+        Self::Container(error.into())
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchImage(_) | Self::Store(ImageError::NotFound(_)) => StatusCode::NOT_FOUND,
@@ -71,9 +85,15 @@ impl Error {
             Self::Pull(error) => pull_status(error.kind()),
             Self::NothingToPush(_) | Self::NoSuchTag(_) => StatusCode::NOT_FOUND,
             Self::Distribution(error) => distribution_status(error),
-            Self::Push(_) | Self::Save(_) | Self::Load(_) | Self::Store(_) | Self::Stopped => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Fetch(error) if error.is_not_found() => StatusCode::NOT_FOUND,
+            Self::Container(error) => error.status,
+            Self::Push(_)
+            | Self::Save(_)
+            | Self::Load(_)
+            | Self::Derive(_)
+            | Self::Fetch(_)
+            | Self::Store(_)
+            | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -110,6 +130,12 @@ impl From<PushError> for Error {
 impl From<SaveError> for Error {
     fn from(error: SaveError) -> Self {
         Self::Save(Box::new(error))
+    }
+}
+
+impl From<DeriveError> for Error {
+    fn from(error: DeriveError) -> Self {
+        Self::Derive(Box::new(error))
     }
 }
 

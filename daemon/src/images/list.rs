@@ -7,7 +7,7 @@ use api_spec::filters::Filters;
 use api_spec::image::Summary;
 use jiff::Timestamp;
 use store::reference::Reference;
-use store::{Digest, Image};
+use store::{Digest, Image, ImageError};
 
 use super::{Error, Images, glob};
 
@@ -22,6 +22,8 @@ pub(crate) struct Wanted {
     pub(crate) filters: Filters,
     /// Count the bytes that images share.
     pub(crate) shared_size: bool,
+    /// Count the containers of each.
+    pub(crate) containers: bool,
 }
 
 /// The filters, resolved to values.
@@ -43,11 +45,20 @@ impl Images {
         let choice = self.choice(&wanted.filters)?;
         let all = self.store.images().list()?;
         let uses = wanted.shared_size.then(|| layer_uses(&all));
+        let sizes = match wanted.shared_size {
+            true => self.store.layers().sizes().map_err(ImageError::from)?,
+            false => HashMap::new(),
+        };
+        let made = wanted.containers.then(|| self.containers.by_image());
         let mut summaries = Vec::with_capacity(all.len());
         for image in &all {
             if let Some(mut summary) = summary(image, &choice) {
                 if let Some(uses) = &uses {
-                    summary.shared_size = self.shared_size(image, uses);
+                    summary.shared_size = shared_size(image, uses, &sizes);
+                }
+                if let Some(made) = &made {
+                    let count = made.get(&summary.id).copied().unwrap_or(0);
+                    summary.containers = i64::try_from(count).unwrap_or(i64::MAX);
                 }
                 summaries.push(summary);
             }
@@ -68,12 +79,22 @@ impl Images {
         Ok(Choice { filters, dangling, before, since: made("since")? })
     }
 
-    fn shared_size(&self, image: &Image, uses: &HashMap<Digest, usize>) -> i64 {
-        let layers = self.store.layers();
-        let shared = image.chain.iter().filter(|chain| uses.get(*chain).is_some_and(|n| *n > 1));
-        let sizes = shared.filter_map(|chain| layers.info(chain).ok().flatten());
-        bytes(sizes.map(|info| info.size).sum())
+    /// Bytes of all images' layers, each once.
+    pub(crate) async fn layers_size(&self) -> Result<i64, Error> {
+        self.blocking(|images| {
+            let all = images.store.images().list()?;
+            let uses = layer_uses(&all);
+            let sizes = images.store.layers().sizes().map_err(ImageError::from)?;
+            Ok(bytes(uses.keys().filter_map(|chain| sizes.get(chain)).sum()))
+        })
+        .await
     }
+}
+
+/// Bytes of an image's layers that other images have too.
+fn shared_size(image: &Image, uses: &HashMap<Digest, usize>, sizes: &HashMap<Digest, u64>) -> i64 {
+    let shared = image.chain.iter().filter(|chain| uses.get(*chain).is_some_and(|n| *n > 1));
+    bytes(shared.filter_map(|chain| sizes.get(chain)).sum())
 }
 
 fn layer_uses(images: &[Arc<Image>]) -> HashMap<Digest, usize> {

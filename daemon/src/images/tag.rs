@@ -20,7 +20,7 @@ impl Images {
 }
 
 /// The reference to give, `latest` without a tag.
-fn target(repository: &str, tag: &str) -> Result<Reference, Error> {
+pub(super) fn target(repository: &str, tag: &str) -> Result<Reference, Error> {
     let named = Reference::parse_normalized(repository)?;
     let reference = if tag.is_empty() { named } else { with_tag(&named, tag)? };
     if reference.digest().is_some() {

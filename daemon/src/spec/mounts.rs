@@ -110,6 +110,13 @@ pub(crate) fn bind_sources(host_config: &HostConfig) -> Vec<PathBuf> {
     binds.map(|bind| bind.source).chain(mounts.map(|mount| PathBuf::from(&mount.source))).collect()
 }
 
+/// Every bind of the host that a container has: inherited ones, `Binds`, and `Mounts` of that type.
+pub(crate) fn host_binds(host_config: &HostConfig, inherited: &[Asked]) -> Vec<Bind> {
+    let mounts = host_config.mounts.iter().flatten().filter(|mount| mount.r#type == "bind");
+    let own = binds(host_config).filter(|bind| !bind.is_volume());
+    inherited.iter().map(asked_bind).chain(own).chain(mounts.map(asked_bind)).collect()
+}
+
 /// A `Mounts` entry of type bind as the same thing.
 pub(super) fn asked_bind(asked: &Asked) -> Bind {
     let options = asked.bind_options.clone().unwrap_or_default();

@@ -100,8 +100,3 @@ fn make_mount_points(etc: &OwnedFd) -> io::Result<()> {
     }
     Ok(())
 }
-
-/// Bytes of the files below a directory; those that vanish meanwhile do not count.
-pub(crate) fn disk_usage(directory: &Path) -> u64 {
-    u64::try_from(crate::containers::disk_usage(directory)).unwrap_or(0)
-}

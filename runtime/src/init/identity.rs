@@ -39,6 +39,12 @@ pub(super) fn resolve(root: BorrowedFd<'_>, process: &Process) -> Result<Identit
     }
 }
 
+/// User and group id of `user[:group]` in the container with this root.
+pub(crate) fn owner(root: BorrowedFd<'_>, user: &str) -> Result<(u32, u32), StepError> {
+    let (passwd, group) = (read(root, "/etc/passwd")?, read(root, "/etc/group")?);
+    users::resolve(user, &[], &passwd, &group).map(|identity| (identity.uid, identity.gid))
+}
+
 /// A file of the container, bounded; empty if there is none. Only regular files are read: a FIFO or
 /// a device in its place would block or flood.
 fn read(root: BorrowedFd<'_>, path: &str) -> Result<String, StepError> {

@@ -26,7 +26,7 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// What a mount needs at its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaf {
+pub(crate) enum Leaf {
     Directory,
     File,
 }
@@ -51,7 +51,7 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<O
 }
 
 /// Opens `path` inside `root`; makes what is missing of it: directories, and at its end `leaf`.
-pub(super) fn make(root: BorrowedFd<'_>, path: &Path, leaf: Leaf) -> Result<OwnedFd, StepError> {
+pub(crate) fn make(root: BorrowedFd<'_>, path: &Path, leaf: Leaf) -> Result<OwnedFd, StepError> {
     let mut path = path.to_owned();
     for _ in 0..ROUNDS_MAX {
         match find(root, &path) {

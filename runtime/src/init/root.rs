@@ -16,7 +16,7 @@ use super::mounts::{attribute_bits, change, propagation_flags};
 
 /// Puts the detached root onto `at` of this mount namespace's copy of the host tree; at `/` only its
 /// descriptor reaches it. Nothing that is mounted from here on is seen by the host.
-pub(super) fn attach(
+pub(crate) fn attach(
     root: BorrowedFd<'_>,
     at: &Path,
     wanted: Option<Propagation>,
@@ -35,7 +35,7 @@ pub(super) fn attach(
 }
 
 /// Makes the attached root the process's root and detaches the host's tree.
-pub(super) fn enter(root: BorrowedFd<'_>, wanted: Option<Propagation>) -> Result<(), StepError> {
+pub(crate) fn enter(root: BorrowedFd<'_>, wanted: Option<Propagation>) -> Result<(), StepError> {
     const STEP: &str = "enter root";
     fchdir(root).attempt(STEP, || "fchdir(root)".to_owned())?;
     pivot_root(".", ".").attempt(STEP, || "pivot_root(\".\", \".\")".to_owned())?;
@@ -52,7 +52,7 @@ pub(super) fn enter(root: BorrowedFd<'_>, wanted: Option<Propagation>) -> Result
 }
 
 /// Makes the root mount itself read-only; mounts below it stay as they are.
-pub(super) fn make_readonly(root: impl AsFd) -> Result<(), StepError> {
+pub(crate) fn make_readonly(root: impl AsFd) -> Result<(), StepError> {
     let attributes = Attributes { set: vec![Attribute::ReadOnly], ..Attributes::default() };
     change(root.as_fd(), false, attribute_bits(&attributes.set), 0)
         .attempt("read-only root", || "mount_setattr(root, MOUNT_ATTR_RDONLY)".to_owned())

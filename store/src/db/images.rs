@@ -1,6 +1,6 @@
 //! Rows of images, of their names, and of the layers and blobs that they keep.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -178,6 +178,12 @@ pub(crate) fn delete(db: &Transaction<'_>, id: &ImageId) -> rusqlite::Result<Opt
 
 pub(crate) fn has_layer(db: &Connection, chain_id: &Digest) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM layers WHERE chain_id = ?1")?.exists(params![chain_id])
+}
+
+/// Bytes of each layer's files.
+pub(crate) fn layer_sizes(db: &Connection) -> rusqlite::Result<HashMap<Digest, u64>> {
+    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()));
+    db.prepare_cached("SELECT chain_id, size FROM layers")?.query_map([], row)?.collect()
 }
 
 /// Those candidates that no image and no snapshot uses.

@@ -8,7 +8,7 @@
 //! - A character device 0:0 in the archive would be a whiteout in disguise and is refused.
 //! - Directories get their owner, mode and time at the end, when nothing is written to them.
 
-mod node;
+pub(crate) mod node;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -71,7 +71,7 @@ pub(crate) enum ApplyError {
 }
 
 /// Names the call of a failed result.
-trait Call<T> {
+pub(crate) trait Call<T> {
     fn call(self, call: &'static str) -> Result<T, EntryError>;
 }
 

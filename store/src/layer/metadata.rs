@@ -4,8 +4,9 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens, lsetxattr, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
+    chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens, lsetxattr,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -16,6 +17,8 @@ use super::pax::Time;
 ///
 /// Source: the kernel's Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
 const OPAQUE: (&str, &[u8]) = ("trusted.overlay.opaque", b"y");
+/// Of a directory that was renamed; the same document, "redirect_dir".
+const REDIRECT: &str = "trusted.overlay.redirect";
 /// Bytes of the longest value and of the longest list of names. Source: `<linux/limits.h>`.
 const XATTR_BYTES: usize = 65536;
 const CAPABILITY: &[u8] = b"security.capability";
@@ -46,6 +49,11 @@ impl Metadata {
             mtime: entry.mtime,
             xattrs,
         })
+    }
+
+    /// With another owner.
+    pub(crate) fn owned_by(self, uid: u32, gid: u32) -> Self {
+        Self { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), ..self }
     }
 
     /// Of a directory that is there.
@@ -101,6 +109,16 @@ impl Metadata {
         utimensat(parent, name, &self.times(), flags)
     }
 
+    /// The mode alone, for a location (`O_PATH`) that is no symbolic link.
+    pub(crate) fn apply_mode(&self, location: impl AsFd) -> Result<(), Errno> {
+        let location = location.as_fd();
+        if FileType::from_raw_mode(fstat(location)?.st_mode) == FileType::Symlink {
+            return Err(Errno::LOOP);
+        }
+        let path = format!("/proc/self/fd/{}", location.as_raw_fd());
+        chmodat(CWD, path, self.mode, AtFlags::empty())
+    }
+
     fn times(&self) -> Timestamps {
         let (tv_sec, nanoseconds) = self.mtime;
         let time = Timespec { tv_sec, tv_nsec: i64::from(nanoseconds) };
@@ -123,13 +141,24 @@ pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
-/// The attributes of an open directory that a layer may set.
-fn wanted_xattrs(directory: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
-    let mut names = vec![0; XATTR_BYTES];
-    let length = match flistxattr(directory, &mut names[..]) {
-        Err(Errno::NOTSUP) => 0,
+/// Whether the kernel says that the content of a directory is elsewhere in the layers below.
+pub(crate) fn is_redirect(directory: impl AsFd) -> Result<bool, Errno> {
+    match fgetxattr(directory, REDIRECT, &mut [0; 0]) {
+        Ok(_) => Ok(true),
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The attributes of an open file or directory that a layer may set.
+pub(crate) fn wanted_xattrs(directory: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
+    // Nearly everything has none: that costs no buffer.
+    match flistxattr(directory, &mut [0; 0]) {
+        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
         result => result?,
     };
+    let mut names = vec![0; XATTR_BYTES];
+    let length = flistxattr(directory, &mut names[..])?;
     let mut xattrs = Vec::new();
     for name in names[..length].split(|byte| *byte == 0).filter(|name| is_wanted(name)) {
         let mut value = vec![0; XATTR_BYTES];

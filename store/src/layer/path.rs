@@ -75,6 +75,11 @@ impl CleanPath {
         }
     }
 
+    /// `other`, a path below this one.
+    pub(crate) fn append(&self, other: &Self) -> Self {
+        if other.is_root() { self.clone() } else { self.join(&other.0) }
+    }
+
     pub(crate) fn join(&self, name: &[u8]) -> Self {
         let above: &[u8] = if self.is_root() { b"" } else { b"/" };
         Self([&self.0, above, name].concat())

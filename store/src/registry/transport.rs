@@ -209,7 +209,7 @@ impl Transport {
 }
 
 /// Makes ring the process's TLS crypto, unless another was installed before.
-fn install_crypto() {
+pub(crate) fn install_crypto() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }

@@ -29,6 +29,21 @@ pub(super) fn empty(path: &Path) -> Result<(), IoError> {
     }
 }
 
+/// Deletes a directory of a tree that somebody uses, with everything in it; what is deeper than
+/// [`OPEN_LIMIT`] is moved up first.
+pub(crate) fn remove(parent: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = openat(parent, name, flags, Mode::empty())?;
+    let mut moved_up = 0;
+    loop {
+        let before = moved_up;
+        remove_children(&directory, &mut moved_up)?;
+        if moved_up == before {
+            return unlinkat(parent, name, AtFlags::REMOVEDIR);
+        }
+    }
+}
+
 struct Level {
     directory: OwnedFd,
     entries: Dir,

@@ -1,7 +1,8 @@
-//! `POST /images/create` (1.24): pulls an image. Progress streams, one JSON object a line.
+//! `POST /images/create` (1.24): pulls an image, or imports one. Progress streams, one JSON object a line.
 //!
 //! What fails before the first line is an HTTP error; what fails later is the stream's last line.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -10,6 +11,7 @@ use store::pull::PullOptions;
 use store::reference::Reference;
 use tokio::sync::mpsc;
 
+use super::import;
 use super::progress::{self, Failure};
 use crate::app::App;
 use crate::http::credentials;
@@ -23,9 +25,10 @@ pub(crate) async fn handle(
     api: Api,
     query: Query,
     headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, Error> {
-    if !query.text("fromSrc").is_empty() {
-        return Err(Error::not_implemented("import (fromSrc) is not supported yet"));
+    if query.text("fromImage").is_empty() && !query.text("fromSrc").is_empty() {
+        return import::handle(app, api, query, body).await;
     }
     let (reference, all_tags) = reference(query.text("fromImage"), query.text("tag"))?;
     let options = PullOptions {

@@ -23,7 +23,7 @@ pub(crate) async fn handle(
 ) -> Result<Response, Error> {
     let filters = query.filters()?;
     filters.validate(&FILTERS)?;
-    let wanted = Wanted { filters, shared_size: query.flag("shared-size") };
+    let wanted = Wanted { filters, shared_size: query.flag("shared-size"), containers: false };
     let mut summaries = app.images.list(wanted).await?;
     for summary in &mut summaries {
         shape(summary, api);
@@ -32,7 +32,7 @@ pub(crate) async fn handle(
 }
 
 /// What older clients expect.
-fn shape(summary: &mut Summary, api: Api) {
+pub(crate) fn shape(summary: &mut Summary, api: Api) {
     if !api.since(VIRTUAL_SIZE_UNTIL) {
         summary.virtual_size = Some(summary.size);
     }

@@ -46,6 +46,10 @@ pub(super) async fn respond(
             progress.try_recv().ok()
         }
     };
+    if first.is_none() && outcome.is_none() {
+        // There will be no line any more.
+        outcome = Some((&mut job).await);
+    }
     if first.is_none()
         && failure == Failure::Early
         && let Some(Err(failed)) = outcome

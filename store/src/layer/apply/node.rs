@@ -186,7 +186,7 @@ impl Applier<'_> {
 
 /// The stream or the file failed.
 #[derive(Debug)]
-pub(super) enum DataError {
+pub(crate) enum DataError {
     Archive(ArchiveError),
     Entry(EntryError),
 }
@@ -198,7 +198,7 @@ impl From<ArchiveError> for DataError {
 }
 
 /// Copies the entry's data into its file, straight from the stream's buffers; holes stay holes.
-pub(super) fn write_data<R: BufRead>(
+pub(crate) fn write_data<R: BufRead>(
     file: &OwnedFd,
     entry: &Entry,
     archive: &mut Archive<'_, R>,
