@@ -143,7 +143,7 @@ fn build(detached: OwnedFd, readonly: bool, bounds: &[Bound]) -> Result<View, St
     root::attach(detached.as_fd(), Path::new("/"), None)?;
     let sources = bounds.iter().map(source).collect::<Result<Vec<_>, _>>()?;
     root::enter(detached.as_fd(), None)?;
-    for (bound, source) in bounds.iter().zip(sources) {
+    for (bound, source) in bounds.iter().zip(&sources) {
         bind(detached.as_fd(), bound, source)?;
     }
     if readonly {
@@ -159,18 +159,18 @@ fn source(bound: &Bound) -> Result<OwnedFd, StepError> {
     open_tree(CWD, path, flags).attempt(STEP, || format!("open_tree({path:?})"))
 }
 
-fn bind(root: BorrowedFd<'_>, bound: &Bound, source: OwnedFd) -> Result<(), StepError> {
-    let stat = fstat(&source).attempt(STEP, || "fstat".to_owned())?;
+fn bind(root: BorrowedFd<'_>, bound: &Bound, source: &OwnedFd) -> Result<(), StepError> {
+    let stat = fstat(source).attempt(STEP, || "fstat".to_owned())?;
     let leaf = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => resolve::Leaf::Directory,
         _ => resolve::Leaf::File,
     };
     let target = resolve::make(root, &bound.target, leaf)?;
     if bound.readonly {
-        root::make_readonly(&source)?;
+        root::make_readonly(source)?;
     }
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&source, "", &target, "", flags)
+    move_mount(source, "", &target, "", flags)
         .attempt(STEP, || format!("move_mount({:?}, {:?})", bound.source, bound.target))
 }
 

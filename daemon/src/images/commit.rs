@@ -46,7 +46,7 @@ impl Images {
             }
             let work = handle.clone();
             let made =
-                images.blocking(move |images| images.make(&work, commit, config, reference)).await;
+                images.blocking(move |images| images.make(&work, commit, &config, reference)).await;
             if frozen && let Err(error) = handle.unpause().await {
                 tracing::warn!(container.id = handle.id(), %error, "not unpaused after a commit");
             }
@@ -59,7 +59,7 @@ impl Images {
         &self,
         handle: &Handle,
         commit: Commit,
-        config: ContainerConfig,
+        config: &ContainerConfig,
         reference: Option<Reference>,
     ) -> Result<Digest, Error> {
         let upper: OwnedFd = self.containers.upper(handle).map_err(Error::container)?;
@@ -69,7 +69,7 @@ impl Images {
         let images = self.store.images();
         let layer =
             images.pack_layer(|mut into| pack_directory(&upper, None, Form::Layer, &mut into))?;
-        let document = document(handle, &base, &commit, &config);
+        let document = document(handle, &base, &commit, config);
         let id = images.derive(Some(&base), &layer, document, reference.clone())?;
         let name = reference.map(|reference| reference.familiar()).unwrap_or_default();
         if !name.is_empty() {
