@@ -6,12 +6,13 @@ UNITS  ?= /etc/systemd/system
 HOST   := $(shell rustc --print host-tuple 2>/dev/null)
 OUT    := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 
-.PHONY: help run stop build install test lint bench root
+.PHONY: help run stop build install test diff lint bench root
 
 help:
 	@echo 'make run      build, start jockerd on a private socket, run a container'
 	@echo 'make stop     stop what make run started, and remove it'
 	@echo 'make test     install what the tests need and run them all'
+	@echo 'make diff     compare the answers with a dockerd 26.1: make diff REFERENCE=unix:///var/run/docker.sock'
 	@echo 'make lint     formatting, clippy'
 	@echo 'make install  install jockerd, jocker and the systemd units below $(PREFIX)'
 	@echo 'make bench    compare with a reference daemon: make bench REFERENCE=unix:///var/run/docker.sock'
@@ -33,6 +34,12 @@ test: root
 	@contrib/setup.sh test
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) nextest run --locked --workspace
+
+# tests/reference.sh starts a dockerd to compare with, beside the machine's own.
+diff: root
+	@[ -n "$(REFERENCE)" ] || { echo 'make diff REFERENCE=unix://…: the dockerd to compare with' >&2; exit 1; }
+	$(CARGO) build --locked -p jocker-daemon
+	JOCKER_REFERENCE=$(REFERENCE) $(CARGO) nextest run --locked -p jocker-tests --test differences
 
 lint:
 	$(CARGO) fmt --all --check

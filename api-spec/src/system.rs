@@ -63,6 +63,9 @@ pub struct Info {
     pub plugins: Plugins,
     pub memory_limit: bool,
     pub swap_limit: bool,
+    /// Gone since API 1.42.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_memory: Option<bool>,
     #[serde(rename = "KernelMemoryTCP", default, skip_serializing_if = "Option::is_none")]
     pub kernel_memory_tcp: Option<bool>,
     pub cpu_cfs_period: bool,
@@ -92,6 +95,9 @@ pub struct Info {
     /// `1` or `2`.
     pub cgroup_version: String,
     pub n_events_listener: usize,
+    /// Before API 1.25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_driver: Option<String>,
     pub kernel_version: String,
     pub operating_system: String,
     #[serde(rename = "OSVersion")]
@@ -161,7 +167,27 @@ pub struct RegistryConfig {
     #[serde(rename = "InsecureRegistryCIDRs")]
     pub insecure_registry_cidrs: Vec<String>,
     pub index_configs: BTreeMap<String, Index>,
-    pub mirrors: Vec<String>,
+    pub mirrors: Option<Vec<String>>,
+    /// Always `null`, and gone since API 1.47, as is the one below.
+    #[serde(
+        rename = "AllowNondistributableArtifactsCIDRs",
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "null"
+    )]
+    pub foreign_layers_cidrs: Option<()>,
+    #[serde(
+        rename = "AllowNondistributableArtifactsHostnames",
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "null"
+    )]
+    pub foreign_layers_hostnames: Option<()>,
+}
+
+/// A member that is there and empty.
+fn null<S: serde::Serializer>(_: &Option<()>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_unit()
 }
 
 /// One registry.

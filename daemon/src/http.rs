@@ -5,6 +5,7 @@
 //! [`reply`] or [`error`], or [`hijack`] when the connection leaves HTTP.
 
 pub(crate) mod absent;
+pub(crate) mod clean;
 pub(crate) mod commit;
 pub(crate) mod connection;
 pub(crate) mod containers;

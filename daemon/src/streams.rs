@@ -2,6 +2,7 @@
 //! the client types the keys to detach.
 
 mod detach;
+mod form;
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 pub(crate) use detach::Keys;
+pub(crate) use form::Form;
 
 use crate::http::hijack::Stream;
 
@@ -29,20 +31,22 @@ pub(crate) enum End {
 }
 
 /// Moves bytes until the session ends. What the client sends is passed on only with `stdin`; clients without it close
-/// their side at once and go on reading. `keys`: what detaches, for clients with a terminal. `ended`: the end of the
+/// their side at once and go on reading. `form`: what becomes of the output. `keys`: what detaches, for clients with a terminal. `ended`: the end of the
 /// program, which is waited for before the connection is closed, because clients ask for the exit code then.
 pub(crate) async fn join(
     client: Stream,
     monitor: UnixStream,
+    mut form: Form,
     stdin: bool,
     keys: Option<Keys>,
     ended: impl Future<Output = ()>,
 ) -> End {
+    client.head_is_read().await;
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_monitor, mut to_monitor) = monitor.into_split();
     let output = async {
         // Errors on either side are the end of the session; there is nobody to tell.
-        let _ = copy(&mut from_monitor, &mut to_client).await;
+        let _ = copy(&mut from_monitor, &mut to_client, &mut form).await;
         let _ = tokio::time::timeout(END_LIMIT, ended).await;
         let _ = to_client.shutdown().await;
         End::Closed
@@ -86,6 +90,7 @@ pub(crate) async fn join(
 async fn copy(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
+    form: &mut Form,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -93,6 +98,9 @@ async fn copy(
         if read == 0 {
             return Ok(());
         }
-        to.write_all(&buffer[..read]).await?;
+        match &mut *form {
+            Form::AsIs => to.write_all(&buffer[..read]).await?,
+            form => to.write_all(&form.apply(&buffer[..read])).await?,
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`init`]: the code between `clone3` and `execve`, inside the container's namespaces.
 //! - [`seccomp`], [`caps`]: Docker's defaults and the filter compiler.
 //! - [`process`]: what the kernel tells of a process, and signals to it.
+//! - [`socket`]: what the other end of a socket has read.
 //! - `start`: everything up to `clone3`, for monitors and for the command line.
 //! - [`hooks`]: the OCI hooks.
 //! - [`command`]: the command line of an OCI runtime; no monitor, the caller supervises.
@@ -31,6 +32,7 @@ pub mod plan;
 pub mod process;
 pub mod rootfs;
 pub mod seccomp;
+pub mod socket;
 mod start;
 #[expect(unsafe_code, reason = "system calls live here and nowhere else")]
 mod sys;

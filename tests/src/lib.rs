@@ -11,6 +11,7 @@
 //! image     images as bytes, made in memory
 //! isolation a network namespace for each test
 //! registry  a registry in this process, with faults; debian_registry: a real one
+//! differ    the same requests to two daemons, and what differs in the answers
 //! audit     what a daemon may leave behind: mounts, links, namespaces, cgroups, processes, files
 //! ```
 
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod client;
 pub mod daemon;
 pub mod debian_registry;
+pub mod differ;
 pub mod docker;
 pub mod image;
 pub mod isolation;

@@ -10,6 +10,15 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// Splits `bytes` if they are whole frames of streams 1 and 2.
+pub fn try_split(bytes: &[u8]) -> Option<Output> {
+    let mut rest = bytes;
+    while let [1 | 2, 0, 0, 0, a, b, c, d, tail @ ..] = rest {
+        rest = tail.get(u32::from_be_bytes([*a, *b, *c, *d]) as usize..)?;
+    }
+    (rest.is_empty() && !bytes.is_empty()).then(|| split(bytes))
+}
+
 /// Splits `bytes`; panics when they are not whole frames of streams 1 and 2.
 #[track_caller]
 pub fn split(bytes: &[u8]) -> Output {

@@ -55,6 +55,7 @@ impl Service {
             )));
         }
         let mut warnings = Vec::new();
+        let exposed = request.config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty());
         let image = self.image(&request.config.image, platform, &mut warnings)?;
         if let Some(image) = &image {
             merge::image(&mut request.config, image)?;
@@ -70,7 +71,7 @@ impl Service {
         validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
         supported::check(&request)?;
-        ports::check(&request, &mut warnings)?;
+        ports::check(&request, exposed, &mut warnings)?;
         let id = names::new_id();
         defaults::fill(&mut request, &id, &self.facts, |name| {
             self.resolve(name).ok().map(|peer| peer.definition.config.hostname.clone())

@@ -14,6 +14,9 @@ pub(crate) enum Error {
     #[error("No such image: {0}")]
     NoImage(String),
     /// 404.
+    #[error("{0}")]
+    WrongPlatform(String),
+    /// 404.
     #[error("No such exec instance: {0}")]
     NoExec(String),
     /// 404.

@@ -5,7 +5,7 @@
 mod launch;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use api_spec::exec::{ExecConfig, ExecInspect, ProcessConfig};
 use tokio::net::UnixStream;
@@ -46,6 +46,8 @@ pub(crate) struct Exec {
     /// Counts up: which exec is older.
     number: u64,
     phase: watch::Sender<Phase>,
+    /// Of its process, which inspect shows after its end too.
+    pid: OnceLock<i32>,
     /// The newest size asked for, rows and columns; `None` until one is.
     size: watch::Sender<Option<(u16, u16)>>,
 }
@@ -114,6 +116,7 @@ impl Execs {
             config,
             number: known.made,
             phase: watch::channel(Phase::Created).0,
+            pid: OnceLock::new(),
             size: watch::channel(None).0,
         });
         known.by_id.insert(exec.id.clone(), Arc::clone(&exec));
@@ -146,12 +149,11 @@ impl Exec {
             open_stdout: self.config.attach_stdout,
             container_id: self.container.id().to_owned(),
             detach_keys: self.config.detach_keys.clone(),
+            pid: self.pid.get().copied().map_or(0, i64::from),
             ..ExecInspect::default()
         };
-        match phase {
-            Phase::Running(running) => inspect.pid = i64::from(running.pid),
-            Phase::Exited { code } => inspect.exit_code = Some(i64::from(code)),
-            Phase::Created | Phase::Starting => {}
+        if let Phase::Exited { code } = phase {
+            inspect.exit_code = Some(i64::from(code));
         }
         inspect
     }
@@ -165,7 +167,11 @@ impl Exec {
     }
 
     fn started_before(&self) -> Error {
-        Error::Conflict(format!("Error: Exec command {} is already running", self.id))
+        let state = match *self.phase.borrow() {
+            Phase::Exited { .. } => "has already run",
+            _ => "is already running",
+        };
+        Error::Conflict(format!("Error: Exec command {} {state}", self.id))
     }
 
     /// Sets the size of its terminal.
@@ -279,6 +285,7 @@ impl Service {
         loop {
             match control.next().await {
                 Some(MonitorState::Running { pid, start_ticks, started_at }) => {
+                    exec.pid.get_or_init(|| pid);
                     let running = Running { pid, start_ticks, started_at };
                     exec.phase.send_replace(Phase::Running(running));
                     tokio::spawn(Arc::clone(self).watch_exec(Arc::clone(exec), control));

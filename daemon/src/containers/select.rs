@@ -1,5 +1,7 @@
 //! `GET /containers/json`: which containers, in which order, and how each row looks.
 
+mod ports;
+
 use api_spec::container::{
     ContainerSummary, HealthStatus, PortSummary, SummaryHealth, SummaryHostConfig,
     SummaryNetworkSettings,
@@ -10,6 +12,7 @@ use jiff::Timestamp;
 
 use super::error::Error;
 use super::handle::{Handle, Snapshot};
+use super::record::Definition;
 use super::state::State;
 use super::{Service, view};
 use crate::spec::command_line;
@@ -90,6 +93,10 @@ fn asks_for_stopped(filters: &Filters) -> bool {
     filters.contains("status") || filters.contains("exited")
 }
 
+fn asks_for_ports(filters: &Filters) -> bool {
+    filters.contains("publish") || filters.contains("expose")
+}
+
 fn check(filters: &Filters) -> Result<(), Error> {
     let wrong = |key: &str, value: &str| Error::Invalid(format!("invalid filter '{key}={value}'"));
     filters.validate(&FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
@@ -97,11 +104,17 @@ fn check(filters: &Filters) -> Result<(), Error> {
         return Err(wrong("status", status));
     }
     if let Some(code) = filters.get("exited").find(|code| code.parse::<i32>().is_err()) {
-        return Err(wrong("exited", code));
+        return Err(Error::Invalid(format!(
+            "invalid filter 'exited={code}': strconv.Atoi: parsing {code:?}: invalid syntax"
+        )));
     }
+    filters.boolean("is-task").map_err(|error| Error::Invalid(error.to_string()))?;
+    ports::check(filters)?;
     let health = ["none", "starting", "healthy", "unhealthy"];
     match filters.get("health").find(|value| !health.contains(value)) {
-        Some(value) => Err(wrong("health", value)),
+        Some(value) => {
+            Err(Error::Invalid(format!("unrecognized filter value for health: {value}")))
+        }
         None => Ok(()),
     }
 }
@@ -128,10 +141,6 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
     let state = &row.seen.progress.state;
     let labels = definition.config.labels.as_ref();
     let network = definition.host_config.network_mode.as_str();
-    let port = |wanted: &str| {
-        let wanted = if wanted.contains('/') { wanted.to_owned() } else { format!("{wanted}/tcp") };
-        definition.config.exposed_ports.as_ref().is_some_and(|ports| ports.contains_key(&wanted))
-    };
     filters.matches_prefix("id", &definition.id)
         && filters.matches_by("name", |wanted| name_matches(wanted, &row.seen.name))
         && filters.matches("status", state.status())
@@ -144,8 +153,7 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
         && filters.matches("health", health(&row.seen).status.as_str())
         && filters.matches_by("is-task", |wanted| wanted == "false")
         && filters.matches_by("isolation", |wanted| wanted == "default")
-        && filters.matches_by("expose", port)
-        && filters.matches_by("publish", |wanted| is_published(wanted, row))
+        && (!asks_for_ports(filters) || ports::matches(filters, &ports_of(row)))
         && filters.matches_by("volume", |wanted| {
             view::mounts(service, definition)
                 .iter()
@@ -154,7 +162,7 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
 }
 
 /// The ports of a container that runs: published ones with each place, others alone.
-fn ports(row: &Row) -> Vec<PortSummary> {
+fn ports_of(row: &Row) -> Vec<PortSummary> {
     if row.seen.progress.state.running().is_none() {
         return Vec::new();
     }
@@ -174,17 +182,6 @@ fn ports(row: &Row) -> Vec<PortSummary> {
         }
     }
     list
-}
-
-/// Whether the host publishes one of the ports `80`, `80/udp`, `8000-8080/tcp` for the container.
-fn is_published(wanted: &str, row: &Row) -> bool {
-    let (numbers, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
-    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return false };
-    let leases = row.seen.progress.lease.iter();
-    leases
-        .flat_map(|lease| &lease.ports)
-        .any(|port| port.protocol.name() == protocol && (first..=last).contains(&port.host_port))
 }
 
 /// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
@@ -207,12 +204,12 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
     ContainerSummary {
         id: definition.id.clone(),
         names: vec![format!("/{}", row.seen.name)],
-        image: config.image.clone(),
+        image: image_name(service, definition),
         image_id: definition.image_id.clone(),
         command: command(&command_line(config)),
         created: parse(&definition.created).map_or(0, Timestamp::as_second),
-        ports: ports(row),
-        size_rw,
+        ports: ports_of(row),
+        size_rw: size_rw.filter(|size| *size != 0),
         size_root_fs: size_rw.map(|own| own + service.image_size(&definition.image_id)),
         labels: config.labels.clone().unwrap_or_default(),
         state: row.seen.progress.state.status().to_owned(),
@@ -226,6 +223,15 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
         },
         mounts: view::mounts(service, definition),
         health: Some(health(&row.seen)),
+    }
+}
+
+/// What the client called the image; its id once that is another image's name or nobody's.
+fn image_name(service: &Service, definition: &Definition) -> String {
+    let name = &definition.config.image;
+    match service.store.images().resolve(name) {
+        Ok(image) if image.id.to_string() == definition.image_id => name.clone(),
+        _ => definition.image_id.clone(),
     }
 }
 

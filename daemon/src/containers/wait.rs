@@ -34,7 +34,9 @@ impl Condition {
             (State::Removed(_), _) => true,
             (_, Self::Removed) => false,
             (_, Self::NextExit) => snapshot.exits > exits,
-            (state, Self::NotRunning) => !state.is_live() && !matches!(state, State::Restarting(_)),
+            // An end that is followed by a new start ends a wait too, if it was waited for.
+            (State::Restarting(_), Self::NotRunning) => snapshot.exits > exits,
+            (state, Self::NotRunning) => !state.is_live() || snapshot.exits > exits,
         };
         holds.then_some(code)
     }
@@ -52,6 +54,13 @@ impl Handle {
     /// Begins to wait.
     pub(crate) fn wait(&self, condition: Condition) -> Wait {
         Wait { exits: self.snapshot().exits, handle: self.clone(), condition }
+    }
+
+    /// Why the last start failed, if it did.
+    pub(crate) fn start_error(&self) -> Option<String> {
+        let seen = self.snapshot();
+        let error = seen.progress.state.exit().map(|exit| exit.error.clone());
+        error.filter(|error| !error.is_empty())
     }
 }
 
@@ -86,7 +95,9 @@ mod tests {
         assert_eq!(Condition::Removed.holds(&exited, 0), None);
         let removed = snapshot(State::Removed(exit.clone()), 1);
         assert_eq!(Condition::Removed.holds(&removed, 1), Some(7));
-        assert_eq!(Condition::NotRunning.holds(&snapshot(State::Restarting(exit), 1), 0), None);
+        let restarting = snapshot(State::Restarting(exit), 1);
+        assert_eq!(Condition::NotRunning.holds(&restarting, 1), None);
+        assert_eq!(Condition::NotRunning.holds(&restarting, 0), Some(7));
         assert_eq!(Condition::NotRunning.holds(&snapshot(State::Created, 0), 0), Some(0));
     }
 }

@@ -1,9 +1,14 @@
 //! What Docker's API has and this daemon has not: an answer that says so, rather than that there is no
-//! such page. The endpoints of a swarm are answered as by a dockerd outside one.
+//! such page. What only a swarm's manager or a plugin can do is answered as by a dockerd that has neither.
 
-use axum::http::{Method, StatusCode};
+mod plugins;
+mod swarm;
+
+use axum::http::Method;
+use axum::response::Response;
 
 use crate::http::error::Error;
+use crate::http::extract::{Api, Query};
 use crate::http::router::fits;
 
 /// Operations of Docker's API without an endpoint here: method and path.
@@ -19,38 +24,30 @@ const NOT_YET: &[(Method, &str)] = &[
     (Method::DELETE, "/networks/{id}"),
     (Method::POST, "/networks/{id}/connect"),
     (Method::POST, "/networks/{id}/disconnect"),
-    (Method::GET, "/plugins"),
-    (Method::GET, "/plugins/{name}"),
-    (Method::POST, "/plugins/{name}"),
-    (Method::DELETE, "/plugins/{name}"),
     (Method::POST, "/session"),
-    (Method::POST, "/swarm/init"),
-    (Method::POST, "/swarm/join"),
-    (Method::PUT, "/volumes/{id}"),
 ];
 
-/// First segments of the paths that only a swarm's manager serves.
-const SWARM: [&str; 6] = ["configs", "nodes", "secrets", "services", "swarm", "tasks"];
-
-const NO_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker \
-    swarm join\" to connect this node to swarm and try again.";
-
-/// The error for a path (without version) that no endpoint has.
-pub(crate) fn answer(method: &Method, path: &str) -> Error {
+/// The answer for a path (without version) that no endpoint has; `None`: Docker has no such page either.
+pub(crate) fn answer(
+    method: &Method,
+    path: &str,
+    query: &Query,
+    api: Api,
+) -> Option<Result<Response, Error>> {
     let known =
         |(absent, pattern): &&(Method, &str)| absent == method && fits(pattern, path).is_some();
     if NOT_YET.iter().any(|operation| known(&operation)) {
-        return Error::not_implemented(format!("{method} {path} is not supported by Jocker yet"));
+        let text = format!("{method} {path} is not supported by Jocker yet");
+        return Some(Err(Error::not_implemented(text)));
     }
-    let first = path.trim_start_matches('/').split('/').next();
-    if first.is_some_and(|first| SWARM.contains(&first)) {
-        return Error::new(StatusCode::SERVICE_UNAVAILABLE, NO_MANAGER);
-    }
-    Error::page_not_found()
+    plugins::answer(method, path, query)
+        .or_else(|| swarm::answer(method, path, query, api).map(Err))
 }
 
 #[cfg(test)]
 mod tests {
+    use api_spec::version::ApiVersion;
+
     use super::*;
     use crate::http::router::Router;
 
@@ -67,10 +64,24 @@ mod tests {
 
     #[test]
     fn answers_by_what_is_asked_for() {
-        let status = |method, path| answer(&method, path).status.as_u16();
-        assert_eq!(status(Method::POST, "/containers/x/pause/it"), 404);
-        assert_eq!(status(Method::POST, "/session"), 501);
-        assert_eq!(status(Method::GET, "/nodes"), 503);
-        assert_eq!(status(Method::GET, "/nowhere"), 404);
+        let status = |method, target: &str| {
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let query = Query::parse(query).unwrap();
+            let answer = answer(&method, path, &query, Api(ApiVersion::new(1, 45)))?;
+            Some(answer.map_or_else(|error| error.status, |response| response.status()).as_u16())
+        };
+        assert_eq!(status(Method::POST, "/containers/x/pause/it"), None);
+        assert_eq!(status(Method::POST, "/session"), Some(501));
+        assert_eq!(status(Method::GET, "/nodes"), Some(503));
+        assert_eq!(status(Method::GET, "/nodes?filters=x"), Some(400));
+        assert_eq!(status(Method::POST, "/nodes/x/update?version=x"), Some(400));
+        assert_eq!(status(Method::POST, "/nodes/x/update?version=1"), Some(503));
+        assert_eq!(status(Method::POST, "/swarm/init"), Some(501));
+        assert_eq!(status(Method::PUT, "/volumes/x"), Some(503));
+        assert_eq!(status(Method::GET, "/plugins"), Some(200));
+        assert_eq!(status(Method::GET, "/plugins/a/b:1/json"), Some(404));
+        assert_eq!(status(Method::POST, "/plugins/pull"), Some(501));
+        assert_eq!(status(Method::GET, "/nowhere"), None);
+        assert_eq!(status(Method::GET, "/swarmed"), None);
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod logs;
+mod older;
 pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod remove;
@@ -36,9 +37,11 @@ impl From<containers::Error> for Error {
     fn from(error: containers::Error) -> Self {
         use containers::Error as E;
         let status = match &error {
-            E::NoContainer(_) | E::NoImage(_) | E::NoExec(_) | E::NoFile { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            E::NoContainer(_)
+            | E::NoImage(_)
+            | E::WrongPlatform(_)
+            | E::NoExec(_)
+            | E::NoFile { .. } => StatusCode::NOT_FOUND,
             E::Invalid(_) => StatusCode::BAD_REQUEST,
             E::Conflict(_) | E::NameTaken { .. } => StatusCode::CONFLICT,
             E::Volume(error) => error.status(),

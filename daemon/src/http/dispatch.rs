@@ -5,19 +5,19 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use api_spec::version;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::app::App;
-use crate::http::absent;
 use crate::http::error::Error;
-use crate::http::extract::{self, Api, Name};
+use crate::http::extract::{self, Api, Name, Query};
 use crate::http::hijack::Takeover;
-use crate::http::negotiate;
 use crate::http::peer::Peer;
 use crate::http::router::{Kind, Router};
+use crate::http::{absent, clean, negotiate, reply};
 
 /// Answers the requests of one connection.
 #[derive(Debug, Clone)]
@@ -39,13 +39,15 @@ impl Dispatcher {
         let started = std::time::Instant::now();
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        if let Some(location) = clean::location(&path, request.uri().query().unwrap_or_default()) {
+            let response = reply::moved(&location);
+            return Call { kind: Kind::Ordinary, reply: Box::pin(std::future::ready(response)) };
+        }
         let (written, rest) = negotiate::split(&path);
         let Some((endpoint, name)) = self.router.find(&method, rest) else {
-            let error = absent::answer(&method, rest);
-            return Call {
-                kind: Kind::Ordinary,
-                reply: Box::pin(std::future::ready(error.into_response())),
-            };
+            let query = request.uri().query().unwrap_or_default();
+            let response = without_endpoint(&method, &path, query);
+            return Call { kind: Kind::Ordinary, reply: Box::pin(std::future::ready(response)) };
         };
         let prepared = negotiate::negotiate(written).and_then(|version| {
             request.extensions_mut().insert(Api(version));
@@ -75,6 +77,32 @@ impl Dispatcher {
         };
         Call { kind, reply: Box::pin(reply) }
     }
+}
+
+/// What no row of the table is for.
+fn without_endpoint(method: &Method, path: &str, query: &str) -> Response {
+    if method == Method::OPTIONS {
+        let mut response = reply::empty(StatusCode::OK);
+        negotiate::mark(response.headers_mut(), true);
+        return response;
+    }
+    let (written, rest) = negotiate::split(path);
+    let answer = Query::parse(query).and_then(|query| match negotiate::negotiate(written) {
+        Ok(version) => absent::answer(method, rest, &query, Api(version)).transpose(),
+        // Docker looks for the page first.
+        Err(error) => match absent::answer(method, rest, &query, Api(version::MAX)) {
+            Some(_) => Err(error),
+            None => Ok(None),
+        },
+    });
+    let supported = answer.is_ok();
+    let mut response = match answer {
+        Ok(None) => return Error::page_not_found().into_response(),
+        Ok(Some(response)) => response,
+        Err(error) => error.into_response(),
+    };
+    negotiate::mark(response.headers_mut(), supported);
+    response
 }
 
 fn log(peer: &Peer, method: &str, path: &str, status: StatusCode, took: std::time::Duration) {

@@ -8,9 +8,11 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -27,6 +29,11 @@ const RAW: &str = "application/vnd.docker.raw-stream";
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 /// First API version that tells a multiplexed stream from a raw one.
 const MULTIPLEXED_SINCE: u32 = 42;
+
+/// How long a client may take to read the head before bytes follow it.
+const HEAD_READ_LIMIT: Duration = Duration::from_millis(100);
+/// Pause between two looks whether it has.
+const HEAD_READ_PAUSE: Duration = Duration::from_millis(1);
 
 type Session = Box<dyn FnOnce(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
@@ -127,6 +134,17 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(early: Bytes, socket: UnixStream) -> Self {
         Self { early, socket }
+    }
+
+    /// Waits, for a short while at most, until the client has read the head: there are clients
+    /// that lose what they read together with it.
+    pub(crate) async fn head_is_read(&self) {
+        let end = Instant::now() + HEAD_READ_LIMIT;
+        while runtime::socket::is_read(self.socket.as_fd()).is_ok_and(|read| !read)
+            && Instant::now() < end
+        {
+            tokio::time::sleep(HEAD_READ_PAUSE).await;
+        }
     }
 }
 

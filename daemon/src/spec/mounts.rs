@@ -53,6 +53,7 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
     if target.is_empty() {
         return Err(invalid());
     }
+    let kind = if source.starts_with('/') { "bind" } else { "volume" };
     let mut bind = Bind {
         source: PathBuf::from(source),
         target: clean(target),
@@ -64,10 +65,11 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
     };
     if !target.starts_with('/') {
         let why = format!("invalid mount path: '{target}' mount path must be absolute");
-        return Err(format!("{}: {why}", invalid()));
+        return Err(format!("{}: invalid mount config for type {kind:?}: {why}", invalid()));
     }
     if bind.target == "/" {
-        return Err(format!("{}: invalid specification: destination can't be '/'", invalid()));
+        let why = "invalid specification: destination can't be '/'";
+        return Err(format!("{}: invalid mount config for type {kind:?}: {why}", invalid()));
     }
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {

@@ -86,7 +86,7 @@ impl<T> Call<T> for Result<T, Errno> {
 pub(crate) struct Applied {
     /// Headers of the archive.
     pub(crate) entries: u64,
-    /// Sum of the files' sizes, in bytes.
+    /// Sum of the sizes of files and symbolic links, in bytes.
     pub(crate) bytes: u64,
     /// Directories without an entry: they have yet to look like the lower layers'.
     pub(crate) implied: Vec<CleanPath>,
@@ -134,7 +134,11 @@ impl Applier<'_> {
         entry: &mut Entry,
         archive: &mut Archive<'_, R>,
     ) -> Result<(), ApplyError> {
-        self.bytes = self.bytes.saturating_add(entry.size);
+        let own = match &entry.kind {
+            Kind::Symlink(target) => target.len() as u64,
+            _ => entry.size,
+        };
+        self.bytes = self.bytes.saturating_add(own);
         if self.bytes > self.limits.bytes {
             return Err(ArchiveError::Limit { what: "bytes", limit: self.limits.bytes }.into());
         }

@@ -61,6 +61,25 @@ impl Hijack {
         all
     }
 
+    /// The next `length` bytes.
+    #[track_caller]
+    pub fn read_exact(&mut self, length: usize) -> Vec<u8> {
+        let mut all = std::mem::take(&mut self.early);
+        let early = all.len().min(length);
+        all.resize(length, 0);
+        self.stream.read_exact(&mut all[early..]).expect("stream is read");
+        all
+    }
+
+    /// Everything until the daemon closes or is silent for `patience`; whether it closed.
+    #[track_caller]
+    pub fn read_for(&mut self, patience: Duration) -> (Vec<u8>, bool) {
+        let mut all = std::mem::take(&mut self.early);
+        self.stream.set_read_timeout(Some(patience)).expect("timeout is set");
+        let closed = self.stream.read_to_end(&mut all).is_ok();
+        (all, closed)
+    }
+
     /// Everything until the daemon closes, as text.
     #[track_caller]
     pub fn text(&mut self) -> String {

@@ -1,6 +1,6 @@
 //! What the daemon fills in where neither client nor image says: so that inspect shows what really holds.
 
-use api_spec::container::CreateRequest;
+use api_spec::container::{CreateRequest, HostConfig};
 
 use crate::containers::RUNTIME_NAME;
 use crate::networks::BRIDGE;
@@ -39,6 +39,10 @@ pub(super) fn fill(
     if host_config.memory > 0 && host_config.memory_swap == 0 {
         host_config.memory_swap = host_config.memory.saturating_mul(2);
     }
+    if !facts.cgroup_v2 {
+        host_config.oom_kill_disable.get_or_insert(false);
+    }
+    unlabelled(host_config);
     host_config.memory_swappiness = host_config.memory_swappiness.filter(|value| *value >= 0);
     host_config.pids_limit = host_config.pids_limit.filter(|limit| *limit > 0);
     if !host_config.privileged {
@@ -46,6 +50,7 @@ pub(super) fn fill(
         host_config.masked_paths.get_or_insert_with(|| list(&MASKED_PATHS));
         host_config.readonly_paths.get_or_insert_with(|| list(&READONLY_PATHS));
     }
+    config.working_dir = clean(&config.working_dir);
     if config.hostname.is_empty() {
         let host = mode(&host_config.network_mode) == Mode::Host
             || mode(&host_config.uts_mode) == Mode::Host;
@@ -57,6 +62,41 @@ pub(super) fn fill(
     }
 }
 
+/// Docker notes that what shares so much with the host gets no label of its own.
+fn unlabelled(host_config: &mut HostConfig) {
+    let shares = host_config.privileged
+        || mode(&host_config.ipc_mode) == Mode::Host
+        || mode(&host_config.pid_mode) == Mode::Host;
+    let options = host_config.security_opt.iter().flatten();
+    let said = options.into_iter().any(|option| option.starts_with("label"));
+    if shares && !said {
+        host_config.security_opt.get_or_insert_default().push("label=disable".to_owned());
+    }
+}
+
+/// A path without `.`, `..` and doubled slashes, by its text alone.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if path.is_empty() { String::new() } else { format!("/{}", parts.join("/")) }
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_cleaned() {
+        assert_eq!(clean("/etc/../var//x/./"), "/var/x");
+        assert_eq!((clean("/.."), clean("")), ("/".to_owned(), String::new()));
+    }
 }

@@ -113,6 +113,9 @@ fn command(
     }
 }
 
+/// `os/architecture/variant`.
+const PLATFORM_PARTS: usize = 3;
+
 /// Refuses an image of another platform than the one asked for; warns of one that is not the host's.
 pub(super) fn platform(
     image: &Image,
@@ -131,14 +134,18 @@ pub(super) fn platform(
         }
         return Ok(());
     }
+    if asked.split('/').count() > PLATFORM_PARTS {
+        let text = format!("{asked:?}: cannot parse platform specifier: invalid argument");
+        return Err(Error::Invalid(text));
+    }
     let same = asked == has
         || asked.starts_with(&format!("{has}/"))
         || asked == image.config.os().to_string();
     match same {
         true => Ok(()),
-        false => Err(Error::NoImage(format!(
-            "{name}: image with reference {name} was found but its platform ({has}) does not match the specified \
-             platform ({asked})"
+        false => Err(Error::WrongPlatform(format!(
+            "image with reference {name} was found but does not match the specified platform: wanted {asked}, \
+             actual: {has}"
         ))),
     }
 }

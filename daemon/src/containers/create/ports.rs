@@ -7,14 +7,18 @@ use crate::networks::{WishError, wishes};
 use crate::spec::{Mode, mode};
 
 /// Refuses ports that can not be, or not yet; warns of those that mean nothing.
-pub(super) fn check(request: &CreateRequest, warnings: &mut Vec<String>) -> Result<(), Error> {
+/// `exposed`: whether the client, and not only the image, exposes some.
+pub(super) fn check(
+    request: &CreateRequest,
+    exposed: bool,
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
     let CreateRequest { config, host_config, .. } = request;
     wishes(config, host_config).map_err(|error| match error {
         WishError::Later(what) => Error::Unsupported { field: "HostConfig.PortBindings", what },
         error => Error::Invalid(error.to_string()),
     })?;
     let published = host_config.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
-    let exposed = config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty());
     let conflict = |what: &str| {
         let text = format!("conflicting options: {what} and the container type network mode");
         Err(Error::Invalid(text))

@@ -36,6 +36,8 @@ fn one(mount: &Mount) -> Result<(), Error> {
     let kind = &mount.r#type;
     let why = |text: &str| invalid(format!("invalid mount config for type {kind:?}: {text}"));
     let absolute = |path: &str| format!("invalid mount path: '{path}' mount path must be absolute");
+    let beside =
+        |field: &str| invalid(format!("{field} must not be specified on mount type {kind:?}"));
     if !matches!(kind.as_str(), "bind" | "volume" | "tmpfs" | "image" | "cluster" | "npipe") {
         return why("mount type unknown");
     }
@@ -51,9 +53,8 @@ fn one(mount: &Mount) -> Result<(), Error> {
     match kind.as_str() {
         "bind" if mount.source.is_empty() => why("field Source must not be empty"),
         "bind" if !mount.source.starts_with('/') => why(&absolute(&mount.source)),
-        "bind" if mount.volume_options.is_some() || mount.tmpfs_options.is_some() => {
-            why("field VolumeOptions and TmpfsOptions must not be specified")
-        }
+        "bind" if mount.volume_options.is_some() => beside("VolumeOptions"),
+        "bind" if mount.tmpfs_options.is_some() => beside("TmpfsOptions"),
         "bind" => bind(mount),
         "volume" => volume(mount),
         "tmpfs" if !mount.source.is_empty() => why("field Source must not be specified"),

@@ -12,7 +12,7 @@ use crate::http::error::Error;
 use crate::http::extract::{Name, Query};
 use crate::http::hijack::{Hijack, Stream};
 use crate::logs::{Cursor, Options};
-use crate::streams::{End, Keys, join};
+use crate::streams::{End, Form, Keys, join};
 
 pub(crate) async fn handle(
     State(app): State<App>,
@@ -51,7 +51,7 @@ pub(crate) async fn handle(
         };
         let keys = (tty && wanted.stdin).then_some(keys);
         let ended = async { _ = handle.wait(Condition::NotRunning).done().await };
-        if join(client, monitor, wanted.stdin, keys, ended).await == End::Detached {
+        if join(client, monitor, Form::AsIs, wanted.stdin, keys, ended).await == End::Detached {
             app.containers.tell(&handle, "detach", &[]);
         }
     }))
@@ -74,6 +74,7 @@ fn log(app: &App, handle: &Handle, query: &Query) -> Result<Option<Cursor>, Erro
 }
 
 async fn send(mut cursor: Cursor, client: &mut Stream) -> std::io::Result<()> {
+    client.head_is_read().await;
     loop {
         let read = move || cursor.read().map(|piece| (cursor, piece));
         let (next, piece) = tokio::task::spawn_blocking(read).await??;

@@ -6,14 +6,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::older;
 use crate::app::App;
 use crate::http::error::Error;
-use crate::http::extract::{Json, Query};
+use crate::http::extract::{Api, Json, Query};
 use crate::http::reply;
+
+/// API 1.41 gave create its `platform`.
+const PLATFORM_SINCE: u32 = 41;
 
 pub(crate) async fn handle(
     State(app): State<App>,
     query: Query,
+    api: Api,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
     let body =
@@ -21,10 +26,11 @@ pub(crate) async fn handle(
     if is_empty(&body) {
         return Err(Error::bad_request("config cannot be empty in order to create a container"));
     }
-    let request = CreateRequest::from_value(body)
+    let mut request = CreateRequest::from_value(body)
         .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?;
+    older::adjust(&mut request, api);
     let name = query.get("name").map(str::to_owned);
-    let platform = query.text("platform").to_owned();
+    let platform = if api.since(PLATFORM_SINCE) { query.text("platform") } else { "" }.to_owned();
     let created = app.containers.create(request, name, platform).await?;
     Ok(reply::json(StatusCode::CREATED, &created))
 }

@@ -12,6 +12,8 @@ use crate::http::reply;
 
 /// First API version whose rows have `Health`.
 const HEALTH_SINCE: u32 = 52;
+/// API 1.46 gave the list its annotations.
+const ANNOTATIONS_SINCE: u32 = 46;
 
 pub(crate) async fn handle(
     State(app): State<App>,
@@ -27,6 +29,9 @@ pub(crate) async fn handle(
     let mut list = app.containers.list(&selection)?;
     if !api.since(HEALTH_SINCE) {
         list.iter_mut().for_each(|row| row.health = None);
+    }
+    if !api.since(ANNOTATIONS_SINCE) {
+        list.iter_mut().for_each(|row| row.host_config.annotations = None);
     }
     Ok(reply::json(StatusCode::OK, &list))
 }

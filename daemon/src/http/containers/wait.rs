@@ -18,7 +18,8 @@ pub(crate) async fn handle(
     let text = query.text("condition");
     let condition = Condition::parse(text)
         .ok_or_else(|| Error::bad_request(format!("invalid condition: {text:?}")))?;
-    let wait = app.containers.resolve(&name)?.wait(condition);
+    let handle = app.containers.resolve(&name)?;
+    let wait = handle.wait(condition);
     // The head goes out at once: clients start the container only when they have it.
     let (sender, response) = reply::stream(reply::JSON);
     tokio::spawn(async move {
@@ -27,7 +28,10 @@ pub(crate) async fn handle(
             () = sender.closed() => return,
         };
         let answer = match code {
-            Some(code) => WaitResponse { status_code: i64::from(code), error: None },
+            Some(code) => {
+                let error = handle.start_error().map(|message| WaitError { message });
+                WaitResponse { status_code: i64::from(code), error }
+            }
             None => WaitResponse {
                 status_code: -1,
                 error: Some(WaitError { message: "the daemon ends".to_owned() }),

@@ -18,11 +18,13 @@ pub(crate) async fn handle(
     Name(name): Name,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    let body =
-        body.ok_or_else(|| Error::bad_request("invalid JSON: got EOF while reading request body"))?;
+    let body = body.ok_or_else(|| Error::bad_request("No exec command specified"))?;
     let config: ExecConfig = gojson::from_value(body)
         .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?;
-    Keys::parse(&config.detach_keys).map_err(Error::bad_request)?;
+    if Keys::parse(&config.detach_keys).is_err() {
+        let text = format!("Invalid escape keys ({}) provided", config.detach_keys);
+        return Err(Error::bad_request(text));
+    }
     let handle = app.containers.resolve(&name)?;
     let exec = app.containers.create_exec(&handle, config)?;
     Ok(reply::json(StatusCode::CREATED, &ExecCreated { id: exec.id.clone() }))

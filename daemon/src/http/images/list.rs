@@ -16,6 +16,9 @@ const VIRTUAL_SIZE_UNTIL: u32 = 44;
 /// Before API 1.43 an image without a name had `<none>` ones.
 const PLACEHOLDERS_UNTIL: u32 = 43;
 
+/// API 1.42 gave the list its `shared-size`.
+const SHARED_SIZE_SINCE: u32 = 42;
+
 pub(crate) async fn handle(
     State(app): State<App>,
     api: Api,
@@ -23,7 +26,8 @@ pub(crate) async fn handle(
 ) -> Result<Response, Error> {
     let filters = query.filters()?;
     filters.validate(&FILTERS)?;
-    let wanted = Wanted { filters, shared_size: query.flag("shared-size"), containers: false };
+    let shared_size = api.since(SHARED_SIZE_SINCE) && query.flag("shared-size");
+    let wanted = Wanted { filters, shared_size, containers: false };
     let mut summaries = app.images.list(wanted).await?;
     for summary in &mut summaries {
         shape(summary, api);
@@ -41,5 +45,7 @@ pub(crate) fn shape(summary: &mut Summary, api: Api) {
     if nameless && !api.since(PLACEHOLDERS_UNTIL) {
         summary.repo_tags = vec!["<none>:<none>".to_owned()];
         summary.repo_digests = Some(vec!["<none>@<none>".to_owned()]);
+    } else if !api.since(PLACEHOLDERS_UNTIL) {
+        summary.repo_digests = summary.repo_digests.take().filter(|digests| !digests.is_empty());
     }
 }

@@ -22,12 +22,19 @@ use crate::http::reply;
 const TRIMMED_SINCE: u32 = 50;
 /// API 1.49 tells what filters packets.
 const FIREWALL_SINCE: u32 = 49;
+/// API 1.25 wrote security options as keys and values, and dropped the execution driver.
+const NAMED_OPTIONS_SINCE: u32 = 25;
+/// API 1.42 dropped the limit of kernel memory.
+const KERNEL_MEMORY_UNTIL: u32 = 42;
+/// API 1.47 shows no longer where layers may come from that are not to be distributed.
+const FOREIGN_LAYERS_UNTIL: u32 = 47;
 const INDEX_SERVER: &str = "https://index.docker.io/v1/";
 
 pub(crate) async fn handle(State(app): State<App>, api: Api) -> Result<Response, Error> {
     let images = app.images.count().await?;
     let id = app.engine_id().await?;
-    let info = Info { id, images, ..gather(&app, api) };
+    let execution_driver = (!api.since(NAMED_OPTIONS_SINCE)).then(|| "<not supported>".to_owned());
+    let info = Info { id, images, execution_driver, ..gather(&app, api) };
     Ok(reply::json(StatusCode::OK, &info))
 }
 
@@ -49,6 +56,7 @@ fn gather(app: &App, api: Api) -> Info {
         plugins: plugins(),
         memory_limit: true,
         swap_limit: true,
+        kernel_memory: (!api.since(KERNEL_MEMORY_UNTIL)).then_some(false),
         kernel_memory_tcp: older.then_some(false),
         cpu_cfs_period: true,
         cpu_cfs_quota: true,
@@ -73,7 +81,7 @@ fn gather(app: &App, api: Api) -> Info {
         os_type: "linux".to_owned(),
         architecture: host::machine(),
         index_server_address: INDEX_SERVER.to_owned(),
-        registry_config: registries(app),
+        registry_config: registries(app, api),
         n_cpu: host::processors(),
         mem_total: host::memory_bytes(),
         docker_root_dir: app.config.data_root.display().to_string(),
@@ -91,7 +99,7 @@ fn gather(app: &App, api: Api) -> Info {
         containerd_commit: commit(),
         runc_commit: commit(),
         init_commit: commit(),
-        security_options: security_options(cgroup_v2),
+        security_options: security_options(cgroup_v2, api.since(NAMED_OPTIONS_SINCE)),
         default_address_pools: address_pools(app),
         firewall_backend: api
             .since(FIREWALL_SINCE)
@@ -123,7 +131,8 @@ fn plugins() -> Plugins {
     }
 }
 
-fn registries(app: &App) -> RegistryConfig {
+fn registries(app: &App, api: Api) -> RegistryConfig {
+    let foreign_layers = (!api.since(FOREIGN_LAYERS_UNTIL)).then_some(());
     let (blocks, hosts) = app.registries.insecure();
     let mirrors = app.registries.mirrors();
     let hub = Index {
@@ -136,16 +145,20 @@ fn registries(app: &App) -> RegistryConfig {
     RegistryConfig {
         insecure_registry_cidrs: blocks,
         index_configs: insecure.chain([("docker.io".to_owned(), hub)]).collect(),
-        mirrors,
+        mirrors: Some(mirrors).filter(|mirrors| !mirrors.is_empty()),
+        foreign_layers_cidrs: foreign_layers,
+        foreign_layers_hostnames: foreign_layers,
     }
 }
 
-fn security_options(cgroup_v2: bool) -> Vec<String> {
-    let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
-    if cgroup_v2 {
-        options.push("name=cgroupns".to_owned());
-    }
-    options
+/// `named`: whether options are pairs of keys and values.
+fn security_options(cgroup_v2: bool, named: bool) -> Vec<String> {
+    let options = match named {
+        true => ["name=seccomp,profile=builtin", "name=cgroupns"],
+        false => ["seccomp", "cgroupns"],
+    };
+    let count = if cgroup_v2 { 2 } else { 1 };
+    options[..count].iter().map(|option| (*option).to_owned()).collect()
 }
 
 fn address_pools(app: &App) -> Vec<AddressPool> {

@@ -13,7 +13,10 @@ use crate::http::reply;
 use crate::volumes::Selection;
 
 pub(crate) async fn handle(State(app): State<App>, query: Query) -> Result<Response, Error> {
-    let selection = Selection::of_list(query.filters()?)?;
+    let selection = query
+        .filters()
+        .map_err(|error| Error::bad_request(format!("error reading volume filters: {error}")))
+        .and_then(|filters| Ok(Selection::of_list(filters)?))?;
     let volumes = blocking(&app, move |volumes| Ok(volumes.list(&selection))).await?;
     let volumes = volumes.iter().map(|volume| shown(&app.volumes, volume)).collect();
     Ok(reply::json(StatusCode::OK, &List { volumes, warnings: None }))
