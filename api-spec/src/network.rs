@@ -1,8 +1,15 @@
-//! Networks on the wire, as far as containers show them.
+//! Networks on the wire: as containers show them here, for themselves in `resource`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+mod resource;
+
+pub use resource::{
+    ConfigReference, Ipam, IpamConfig, Network, NetworkConnect, NetworkContainer, NetworkCreate,
+    NetworkCreated, NetworkDisconnect, NetworksPruned,
+};
 
 /// `80/tcp` → where the host publishes it; `null` for a port that is only exposed.
 pub type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
@@ -53,7 +60,7 @@ pub struct EndpointSettings {
 }
 
 /// Addresses that a client asks for.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct EndpointIpamConfig {
     #[serde(rename = "IPv4Address", skip_serializing_if = "String::is_empty")]

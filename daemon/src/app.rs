@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::containers::Containers;
 use crate::events::Events;
 use crate::images::Images;
+use crate::networks::Networks;
 use crate::volumes::Volumes;
 
 /// The daemon's services. Cheap to clone: clones share everything.
@@ -25,6 +26,7 @@ pub(crate) struct Services {
     pub(crate) events: Events,
     pub(crate) containers: Containers,
     pub(crate) images: Images,
+    pub(crate) networks: Networks,
     pub(crate) volumes: Volumes,
 }
 

@@ -19,6 +19,7 @@ use crate::events::Events;
 use crate::http::Server;
 use crate::images::{self, Images};
 use crate::listen::{ListenError, Sockets};
+use crate::networks::{self, Networks};
 use crate::pidfile::{Pidfile, PidfileError};
 use crate::shutdown::{self, Signals};
 use crate::volumes::{self, Volumes};
@@ -43,6 +44,8 @@ pub(crate) enum BootError {
     Registries(#[from] ConfigError),
     #[error(transparent)]
     Volumes(#[from] volumes::Error),
+    #[error(transparent)]
+    Networks(#[from] networks::Error),
     #[error(transparent)]
     Containers(#[from] containers::Error),
     #[error("embedded image: {0}")]
@@ -118,7 +121,9 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
     }
     let events = Events::new();
     let volumes = Volumes::open(store.clone(), events.clone())?;
+    let networks = Networks::open(&config, store.records(), events.clone())?;
     let containers = Containers::open(containers::Parts {
+        networks: networks.clone(),
         config: Arc::clone(&config),
         store: store.clone(),
         volumes: volumes.clone(),
@@ -127,7 +132,16 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
     })?;
     containers.adopt()?;
     let images = Images::new(store.clone(), registries.clone(), containers.clone(), events.clone());
-    Ok(App::new(Services { config, store, registries, events, containers, images, volumes }))
+    Ok(App::new(Services {
+        config,
+        store,
+        registries,
+        events,
+        containers,
+        images,
+        networks,
+        volumes,
+    }))
 }
 
 /// Makes a root directory, if need be with those above it.

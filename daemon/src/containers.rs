@@ -22,6 +22,7 @@ mod health;
 mod logging;
 mod monitor;
 mod names;
+mod networks;
 mod pause;
 mod prepare;
 mod prune;
@@ -43,7 +44,7 @@ mod view;
 mod volumes;
 mod wait;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -53,6 +54,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use api_spec::container::{
     ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, LogConfig,
 };
+use api_spec::network::NetworkContainer;
 use runtime::caps::CapabilitySet;
 use runtime::launch::Launcher;
 use runtime::plan::Host;
@@ -62,6 +64,7 @@ pub(crate) use error::Error;
 pub(crate) use exec::{Exec, ExecStart};
 pub(crate) use handle::{Attached, Handle, Outcome, Streams};
 pub(crate) use logging::check_default as check_log_default;
+pub(crate) use networks::shown_in_network;
 pub(crate) use select::Selection;
 pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;
@@ -93,6 +96,7 @@ pub(crate) struct Containers(Arc<Service>);
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) volumes: Volumes,
+    pub(crate) networks: Networks,
     pub(crate) launcher: Arc<Launcher>,
     pub(crate) events: Events,
     pub(crate) config: Arc<Config>,
@@ -136,9 +140,9 @@ pub(crate) struct ImageUse {
 }
 
 impl Containers {
-    /// Makes the default bridge and reads the facts of the host. Blocking; [`Containers::adopt`] comes next.
+    /// Reads the facts of the host. Blocking; [`Containers::adopt`] comes next.
     pub(crate) fn open(parts: Parts) -> Result<Self, Error> {
-        let Parts { store, volumes, launcher, events, config } = parts;
+        let Parts { store, volumes, networks, launcher, events, config } = parts;
         let host = Host::probe();
         let facts = HostFacts {
             cgroup_v2: matches!(host.layout, runtime::cgroup::Layout::V2 { .. }),
@@ -150,7 +154,7 @@ impl Containers {
             devices: devices::all(),
         };
         Ok(Self(Arc::new(Service {
-            networks: Networks::open(&config).map_err(Error::internal)?,
+            networks,
             run_root: config.exec_root.join("containers"),
             filters: filters::Filters::default(),
             log_default: logging::default(config.log_driver.as_deref(), &config.log_options),
@@ -252,6 +256,19 @@ impl Containers {
         update: &api_spec::container::HostConfig,
     ) -> Result<Vec<String>, Error> {
         self.0.check_update(update)
+    }
+
+    /// The running containers in a network, by id.
+    pub(crate) fn in_network(&self, network: &str) -> BTreeMap<String, NetworkContainer> {
+        let mut shown = BTreeMap::new();
+        for handle in self.0.registry().all() {
+            let seen = handle.snapshot();
+            let mut attachments = seen.progress.networks.iter();
+            let attachment = attachments.find(|attachment| attachment.id == network);
+            let container = attachment.and_then(|it| shown_in_network(handle.id(), &seen.name, it));
+            shown.extend(container.map(|container| (handle.id().to_owned(), container)));
+        }
+        shown
     }
 
     /// How many containers there are.

@@ -21,6 +21,7 @@ pub(crate) mod hijack;
 pub(crate) mod images;
 pub(crate) mod limits;
 pub(crate) mod negotiate;
+pub(crate) mod networks;
 pub(crate) mod peer;
 pub(crate) mod reply;
 pub(crate) mod router;

@@ -1,295 +1,337 @@
-//! The networks that a container can be in: the default bridge, none, the host's, another container's.
+//! The networks that containers can be in: bridges, the host's, none.
 //!
-//! The kernel's side is [`runtime::network`]; here are the addresses in use, the choice of the bridge's subnet, and
-//! a few network namespaces made in advance, because making one is the dearest step of a start.
+//! The kernel's side is [`runtime::network`]; here are the records, the addresses in use, the choice of subnets, the
+//! name servers of containers, and a few network namespaces made in advance, because making one is the dearest step
+//! of a start. Everything here blocks for as long as the kernel and a record take.
 
+mod check;
+mod create;
+mod error;
+mod lease;
+mod names;
+mod options;
 mod pool;
 mod ports;
+mod record;
+mod resolver;
+mod rules;
+mod selection;
 mod watch;
 
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime::network::ipam::{IpamError, Leases, Pool, Subnet};
-use runtime::network::{self, BridgeConfig, Endpoint, NetworkError, Publication};
-use serde::{Deserialize, Serialize};
+use api_spec::network::NetworkCreate;
+use runtime::network::ipam::{Leases, Pool, Subnet};
+use runtime::network::{self, NetworkError};
+use store::Records;
 
 use crate::config::Config;
-pub(crate) use ports::{Wish, WishError, port_map, wishes};
+use crate::events::{Event, Events, Kind};
+pub(crate) use check::endpoint as check_endpoint;
+pub(crate) use error::Error;
+pub(crate) use lease::{Asked, Lease};
+pub(crate) use ports::{WishError, port_map, wishes};
+pub(crate) use record::{Driver, Network};
+pub(crate) use resolver::Client;
+pub(crate) use selection::Selection;
 
+use names::Names;
 use pool::NamespacePool;
-use ports::Holds;
+use record::Bridge;
+use resolver::Resolvers;
+use rules::Rules;
 
 /// The bridge's name when the configuration names none.
 const DEFAULT_BRIDGE: &str = "jocker0";
-const MTU: u32 = 1500;
 /// Docker's own choice for its default bridge, tried first.
 const PREFERRED: (Ipv4Addr, u8) = (Ipv4Addr::new(172, 17, 0, 0), 16);
-/// What the kernel says of a table or map that is not there.
-const NO_ENTRY: i32 = rustix::io::Errno::NOENT.raw_os_error();
 /// Name of the default network towards clients.
 pub(crate) const BRIDGE: &str = "bridge";
 
-/// A container's place on the default bridge. Persisted with the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lease {
-    pub(crate) address: Ipv4Addr,
-    pub(crate) prefix: u8,
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) mac: [u8; 6],
-    /// The interface on the host.
-    pub(crate) host_name: String,
-    /// Ports of the host that lead here.
-    #[serde(default)]
-    pub(crate) ports: Vec<Publication>,
-}
-
-/// Why a container has no network.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the default bridge is switched off; use another network mode")]
-    NoBridge,
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    #[error(transparent)]
-    Ipam(#[from] IpamError),
-    #[error("host routes: {0}")]
-    Io(#[from] io::Error),
-    #[error("Bind for {host}:{host_port} failed: port is already allocated")]
-    PortAllocated { host: Ipv4Addr, host_port: u16 },
-    #[error(
-        "failed to bind host port for {}:{}:{}:{}/{}: {why}",
-        publication.host, publication.host_port, publication.address, publication.port, publication.protocol.name()
-    )]
-    PortInUse { publication: Publication, why: String },
-    #[error("all ports are allocated")]
-    NoPort,
-}
-
-/// The networks of the daemon.
-#[derive(Debug)]
-pub(crate) struct Networks {
-    bridge: Option<Bridge>,
-    namespaces: NamespacePool,
-}
+/// The networks of the daemon. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Networks(Arc<Service>);
 
 #[derive(Debug)]
-struct Bridge {
+struct Service {
+    records: Records,
+    events: Events,
+    /// Where subnets are cut from.
+    pools: Pool,
     rules: Arc<Rules>,
-    leases: Mutex<Leases>,
+    namespaces: NamespacePool,
+    table: Mutex<BTreeMap<String, Entry>>,
+    /// Held while a network is made or removed.
+    changing: Mutex<()>,
+    names: Arc<Names>,
+    resolvers: Resolvers,
 }
 
-/// What is to be in the kernel for the bridge. Whoever changes its published ports holds the lock meanwhile.
+/// A network by its id.
 #[derive(Debug)]
-struct Rules {
-    config: BridgeConfig,
-    holds: Mutex<Holds>,
+struct Entry {
+    network: Arc<Network>,
+    leases: Option<Leases>,
+    /// Ids of the running containers in it.
+    users: BTreeSet<String>,
+}
+
+impl Entry {
+    fn new(network: Network) -> Result<Self, Error> {
+        let leases = network.bridge.as_ref().map(leases).transpose()?;
+        Ok(Self { network: Arc::new(network), leases, users: BTreeSet::new() })
+    }
+}
+
+fn leases(bridge: &Bridge) -> Result<Leases, Error> {
+    let subnet = Subnet::of(bridge.gateway, bridge.prefix)?;
+    let range = bridge.range.map(|(address, prefix)| Subnet::of(address, prefix)).transpose()?;
+    let mut leases = Leases::within(subnet, range.unwrap_or(subnet), bridge.gateway)?;
+    for address in &bridge.reserved {
+        leases.reserve(*address)?;
+    }
+    Ok(leases)
 }
 
 impl Networks {
-    /// Chooses the default bridge's subnet and makes the bridge. Blocking.
-    pub(crate) fn open(config: &Config) -> Result<Self, Error> {
-        let bridge = match config.bridge.as_str() {
-            "none" => None,
-            name => {
-                Some(Bridge::open(if name.is_empty() { DEFAULT_BRIDGE } else { name }, config)?)
+    /// Chooses the default bridge's subnet and makes all bridges. Must run within the async runtime.
+    pub(crate) fn open(config: &Config, records: Records, events: Events) -> Result<Self, Error> {
+        let rules = Arc::new(Rules::default());
+        let now = jiff::Timestamp::now().to_string();
+        let mut networks = record::load(&records)?;
+        networks.push(Network::plain("host", Driver::Host, &now));
+        networks.push(Network::plain("none", Driver::Null, &now));
+        if config.bridge != "none" {
+            let bridge = default_bridge(config, &networks)?;
+            networks.push(Network::default_bridge(bridge, &now));
+        }
+        let mut table = BTreeMap::new();
+        for network in networks {
+            if let Some(config) = network.config()
+                && let Err(error) = rules.add(config)
+            {
+                match network.name.as_str() {
+                    BRIDGE => return Err(error.into()),
+                    name => {
+                        tracing::error!(network.name = name, %error, "network without a bridge")
+                    }
+                }
             }
-        };
-        Ok(Self { bridge, namespaces: NamespacePool::start() })
-    }
-
-    /// An address on the default bridge, and the name of the interface that will have it.
-    pub(crate) fn lease(&self, id: &str) -> Result<Lease, Error> {
-        let bridge = self.bridge.as_ref().ok_or(Error::NoBridge)?;
-        let address = bridge.leases().allocate()?;
-        Ok(Lease {
-            address,
-            prefix: bridge.rules.config.prefix,
-            gateway: bridge.rules.config.gateway,
-            mac: network::mac_for(address),
-            host_name: format!("veth{}", id.get(..11).unwrap_or(id)),
-            ports: Vec::new(),
-        })
-    }
-
-    /// Takes the ports of the host that lead to a lease; from [`Networks::connect`] on they do.
-    pub(crate) fn take_ports(&self, lease: &mut Lease, wishes: &[Wish]) -> Result<(), Error> {
-        let bridge = self.bridge.as_ref().ok_or(Error::NoBridge)?;
-        lease.ports = bridge.rules.holds().take(wishes, lease.address)?;
-        Ok(())
-    }
-
-    /// Takes the lease of a container that runs already.
-    pub(crate) fn adopt(&self, lease: &Lease) {
-        if let Some(bridge) = &self.bridge
-            && let Err(error) = bridge.leases().reserve(lease.address)
-        {
-            tracing::warn!(address = %lease.address, %error, "a running container's address");
+            table.insert(network.id.clone(), Entry::new(network)?);
         }
-        if let Some(bridge) = &self.bridge {
-            bridge.rules.holds().adopt(&lease.ports);
-        }
+        let names = Arc::new(Names::default());
+        Ok(Self(Arc::new(Service {
+            resolvers: Resolvers::new(Arc::clone(&names)),
+            records,
+            events,
+            pools: pools(config)?,
+            rules,
+            namespaces: NamespacePool::start(),
+            table: Mutex::new(table),
+            changing: Mutex::default(),
+            names,
+        })))
     }
 
     /// After every adoption: takes out of the kernel what ended without a daemon, and keeps the rules as they are
     /// to be from then on.
     pub(crate) fn settle(&self) {
-        let Some(bridge) = &self.bridge else { return };
-        let published = bridge.rules.holds().all();
-        if let Err(error) = network::restore_published(&bridge.rules.config, &published) {
+        if let Err(error) = self.0.rules.settle() {
             tracing::error!(%error, "published ports are not restored");
         }
-        watch::start(&bridge.rules);
+        watch::start(&self.0.rules);
     }
 
-    /// A network namespace with nothing but `lo`.
-    pub(crate) fn namespace(&self) -> Result<OwnedFd, Error> {
-        Ok(self.namespaces.take()?)
-    }
-
-    /// A network namespace that is connected to the default bridge.
-    pub(crate) fn connect(&self, lease: &Lease) -> Result<OwnedFd, Error> {
-        let bridge = self.bridge.as_ref().ok_or(Error::NoBridge)?;
-        let namespace = self.namespaces.take()?;
-        let endpoint = Endpoint {
-            host_name: lease.host_name.clone(),
-            mac: lease.mac,
-            address: lease.address,
-            prefix: lease.prefix,
-            gateway: Some(lease.gateway),
-            interface: "eth0".to_owned(),
-            mtu: bridge.rules.config.mtu,
+    /// Makes a network.
+    pub(crate) fn create(&self, request: &NetworkCreate) -> Result<Arc<Network>, Error> {
+        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = create::plan(request, &self.all(), &self.0.pools)?;
+        // The record first: a bridge without one would be left.
+        record::insert(&self.0.records, &network)?;
+        let made = match network.config() {
+            Some(config) => create::make(&self.0.rules, config),
+            None => Ok(()),
         };
-        let config = &bridge.rules.config;
-        match network::attach(&config.name, namespace.as_fd(), &endpoint) {
-            // Somebody took the bridge down: once more, with the bridge made anew.
-            Err(NetworkError::NoBridge { .. }) => {
-                network::ensure_bridge(config)?;
-                network::attach(&config.name, namespace.as_fd(), &endpoint)?;
+        if let Err(error) = made {
+            record::delete(&self.0.records, &network.id)?;
+            return Err(error);
+        }
+        let entry = Entry::new(network)?;
+        let network = Arc::clone(&entry.network);
+        self.table().insert(network.id.clone(), entry);
+        self.tell("create", &network, None);
+        Ok(network)
+    }
+
+    /// Removes a network that no running container is in.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = self.get(name)?;
+        if network.is_predefined() {
+            let why = format!("{} is a pre-defined network and cannot be removed", network.name);
+            return Err(Error::Forbidden(why));
+        }
+        self.remove_unused(&network)
+    }
+
+    fn remove_unused(&self, network: &Network) -> Result<(), Error> {
+        let entry = {
+            let mut table = self.table();
+            if table.get(&network.id).is_some_and(|entry| !entry.users.is_empty()) {
+                return Err(Error::Forbidden(format!(
+                    "error while removing network: network {} id {} has active endpoints",
+                    network.name, network.id
+                )));
             }
-            attached => attached?,
+            // From here on nobody gets an address in it.
+            table.remove(&network.id)
+        };
+        let gone = network.bridge.as_ref().map_or(Ok(()), |it| self.0.rules.remove(&it.name));
+        if let Err(error) =
+            gone.map_err(Error::from).and_then(|()| record::delete(&self.0.records, &network.id))
+        {
+            self.table().extend(entry.map(|entry| (network.id.clone(), entry)));
+            return Err(error);
         }
-        bridge.rules.publish(lease)?;
-        Ok(namespace)
+        self.0.names.forget(&network.id);
+        self.tell("destroy", network, None);
+        Ok(())
     }
 
-    /// Frees the ports of the host that lead to a lease.
-    pub(crate) fn release_ports(&self, lease: &Lease) {
-        if lease.ports.is_empty() {
-            return;
+    /// Removes the chosen networks that no running container is in; their names.
+    pub(crate) fn prune(&self, selection: &Selection) -> Result<Vec<String>, Error> {
+        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pruned = Vec::new();
+        for network in self.list(selection) {
+            match self.remove_unused(&network) {
+                Ok(()) => pruned.push(network.name.clone()),
+                // Somebody was faster.
+                Err(Error::Forbidden(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        if let Err(error) = network::unpublish(&lease.ports) {
-            tracing::warn!(link.name = lease.host_name, %error, "published ports are left");
+        let event = Event::new(Kind::Network, "prune", "").with("reclaimed", "0");
+        self.0.events.publish(event);
+        Ok(pruned)
+    }
+
+    /// The chosen networks, by name.
+    pub(crate) fn list(&self, selection: &Selection) -> Vec<Arc<Network>> {
+        let mut list: Vec<_> = {
+            let table = self.table();
+            let chosen = table
+                .values()
+                .filter(|entry| selection.contains(&entry.network, !entry.users.is_empty()));
+            chosen.map(|entry| Arc::clone(&entry.network)).collect()
+        };
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+
+    fn all(&self) -> Vec<Arc<Network>> {
+        self.table().values().map(|entry| Arc::clone(&entry.network)).collect()
+    }
+
+    /// Finds a network by its whole id, its name, or an unambiguous beginning of its id.
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<Network>, Error> {
+        let table = self.table();
+        let by_id = table.get(name);
+        let entry = by_id.or_else(|| table.values().find(|entry| entry.network.name == name));
+        if let Some(entry) = entry {
+            return Ok(Arc::clone(&entry.network));
         }
-        if let Some(bridge) = &self.bridge {
-            bridge.rules.holds().give_back(&lease.ports);
+        let none = || Error::NoNetwork(name.to_owned());
+        let mut begin = table.values().filter(|entry| entry.network.id.starts_with(name));
+        match (begin.next(), begin.next()) {
+            (Some(entry), None) if !name.is_empty() => Ok(Arc::clone(&entry.network)),
+            (Some(_), Some(_)) if !name.is_empty() => Err(Error::Invalid(format!(
+                "network {name} is ambiguous ({} matches found based on ID prefix)",
+                begin.count() + 2
+            ))),
+            _ => Err(none()),
         }
     }
 
-    /// Takes ports and interface away and gives the address back.
-    pub(crate) fn release(&self, lease: &Lease) {
-        self.release_ports(lease);
-        if let Err(error) = network::detach(&lease.host_name) {
-            tracing::warn!(link.name = lease.host_name, %error, "an interface is left");
+    /// Tells that something happened to a network, perhaps with a container.
+    pub(crate) fn tell(&self, action: &str, network: &Network, container: Option<&str>) {
+        let mut event = Event::new(Kind::Network, action, network.id.as_str())
+            .with("name", network.name.as_str())
+            .with("type", network.driver.name());
+        if let Some(container) = container {
+            event = event.with("container", container);
         }
-        if let Some(bridge) = &self.bridge {
-            bridge.leases().release(lease.address);
-        }
+        self.0.events.publish(event);
     }
 
     /// What `host-gateway` in `/etc/hosts` stands for.
     pub(crate) fn gateway(&self) -> Option<Ipv4Addr> {
-        self.bridge.as_ref().map(|bridge| bridge.rules.config.gateway)
+        let table = self.table();
+        let bridge = table.values().find(|entry| entry.network.name == BRIDGE)?;
+        bridge.network.bridge.as_ref().map(|bridge| bridge.gateway)
     }
 
     /// Lets the namespaces in stock be filled up again; after a start, not during it.
     pub(crate) fn refill(&self) {
-        self.namespaces.refill();
+        self.0.namespaces.refill();
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Bridge {
-    fn open(name: &str, config: &Config) -> Result<Self, Error> {
-        let (gateway, prefix) = match (config.bip, network::bridge_address(name)?) {
-            (Some(bip), _) => bip,
-            (None, Some(found)) => found,
-            (None, None) => choose(config)?,
-        };
-        let config = BridgeConfig {
-            name: name.to_owned(),
-            gateway,
-            prefix,
-            mtu: MTU,
-            masquerade: true,
-            icc: true,
-        };
-        network::ensure_bridge(&config)?;
-        let leases = Leases::new(Subnet::of(gateway, prefix)?, gateway)?;
-        let rules = Arc::new(Rules { config, holds: Mutex::default() });
-        Ok(Self { rules, leases: Mutex::new(leases) })
-    }
-
-    fn leases(&self) -> MutexGuard<'_, Leases> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Rules {
-    fn holds(&self) -> MutexGuard<'_, Holds> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish(&self, lease: &Lease) -> Result<(), NetworkError> {
-        if lease.ports.is_empty() {
-            return Ok(());
-        }
-        network::let_hairpin(&lease.host_name)?;
-        let holds = self.holds();
-        match network::publish(&lease.ports) {
-            // Somebody flushed the rules a moment ago.
-            Err(error) if error.errno() == Some(NO_ENTRY) => self.restore(&holds),
-            published => published,
-        }
-    }
-
-    /// Whether something had to be repaired.
-    fn repair(&self) -> Result<bool, NetworkError> {
-        let holds = self.holds();
-        if network::verify_rules(&self.config).unwrap_or(false)
-            && network::verify_published(&holds.all())?
-        {
-            return Ok(false);
-        }
-        self.restore(&holds)?;
-        Ok(true)
-    }
-
-    fn restore(&self, holds: &Holds) -> Result<(), NetworkError> {
-        network::ensure_bridge(&self.config)?;
-        network::restore_published(&self.config, &holds.all())
-    }
-}
-
-fn choose(config: &Config) -> Result<(Ipv4Addr, u8), Error> {
-    let taken = network::host_routes()?;
+fn pools(config: &Config) -> Result<Pool, Error> {
     let mut ranges = Vec::new();
     for pool in &config.address_pools {
         ranges.push((Subnet::of(pool.base, pool.base_prefix)?, pool.subnet_prefix));
     }
-    let pool = match ranges.is_empty() {
-        true => {
-            let preferred = Subnet::of(PREFERRED.0, PREFERRED.1)?;
-            if !taken.iter().any(|(address, prefix)| {
-                Subnet::of(*address, *prefix).is_ok_and(|route| route.overlaps(&preferred))
-            }) {
-                return Ok((preferred.first_address(), preferred.prefix()));
-            }
-            Pool::default()
-        }
-        false => Pool::new(ranges)?,
+    if ranges.is_empty() { Ok(Pool::default()) } else { Ok(Pool::new(ranges)?) }
+}
+
+fn default_bridge(config: &Config, others: &[Network]) -> Result<Bridge, Error> {
+    let name = if config.bridge.is_empty() { DEFAULT_BRIDGE } else { &config.bridge };
+    let (gateway, prefix) = match (config.bip, network::bridge_address(name)?) {
+        (Some(bip), _) => bip,
+        (None, Some(found)) => found,
+        (None, None) => choose(config, others)?,
     };
-    let subnet = pool.pick(&taken)?;
+    Ok(Bridge {
+        name: name.to_owned(),
+        gateway,
+        prefix,
+        range: None,
+        reserved: Vec::new(),
+        chosen: false,
+        mtu: config.mtu,
+        masquerade: true,
+        icc: true,
+        publish_on: None,
+        interface_prefix: "eth".to_owned(),
+    })
+}
+
+fn choose(config: &Config, others: &[Network]) -> Result<(Ipv4Addr, u8), Error> {
+    let taken = taken(others.iter())?;
+    if config.address_pools.is_empty() {
+        let preferred = Subnet::of(PREFERRED.0, PREFERRED.1)?;
+        if !taken.iter().any(|(address, prefix)| {
+            Subnet::of(*address, *prefix).is_ok_and(|route| route.overlaps(&preferred))
+        }) {
+            return Ok((preferred.first_address(), preferred.prefix()));
+        }
+    }
+    let subnet = pools(config)?.pick(&taken)?;
     Ok((subnet.first_address(), subnet.prefix()))
+}
+
+/// Subnets that a new network must not have: the host's routes and those of our networks.
+fn taken<'a>(
+    networks: impl Iterator<Item = &'a Network>,
+) -> Result<Vec<(Ipv4Addr, u8)>, NetworkError> {
+    let bridges = networks.filter_map(|network| network.bridge.as_ref());
+    let mut taken: Vec<_> = bridges.map(|bridge| (bridge.gateway, bridge.prefix)).collect();
+    taken.extend(network::host_routes()?);
+    Ok(taken)
 }

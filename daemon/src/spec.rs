@@ -24,7 +24,7 @@ pub(crate) use mounts::{
     parse_tmpfs, targets as mount_targets,
 };
 pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
-pub(crate) use network::{etc_hosts, etc_resolv_conf};
+pub(crate) use network::{Hosts, Resolver, etc_hosts, etc_resolv_conf, host_names, nameservers};
 pub(crate) use process::{command_line, exec_process};
 pub(crate) use seccomp::seccomp_profile;
 

@@ -16,17 +16,20 @@ mod netlink;
 mod netns;
 mod nft;
 mod publish;
+mod resolver;
 mod routes;
 mod veth;
 
 pub use bridge::{bridge_address, ensure_bridge, remove_bridge};
+pub use link::exists as link_exists;
 pub use netns::{create_netns, netns_of};
 pub use nft::{RuleChanges, TABLE as NFT_TABLE, verify as verify_rules};
 pub use publish::{
     Protocol, Publication, publish, reserve, restore_published, unpublish, verify_published,
 };
-pub use routes::host_routes;
-pub use veth::{attach, detach, let_hairpin};
+pub use resolver::{RESOLVER, ResolverSockets, open_resolver};
+pub use routes::{host_routes, lead_out};
+pub use veth::{attach, detach, isolate, let_hairpin};
 
 /// How a bridge is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct BridgeConfig {
     /// Whether containers may talk to each other; only where the host filters bridged packets
     /// (br_netfilter) do the rules see these at all.
     pub icc: bool,
+    /// Whether nothing passes between its containers and other networks.
+    pub internal: bool,
 }
 
 /// One container's connection to a bridge.

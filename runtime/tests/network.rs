@@ -94,8 +94,8 @@ fn bridges_are_apart() {
     assert!(talk(there.address).is_ok());
 
     remove_bridge("tbr1").unwrap();
-    assert!(verify_rules(&bridge("tbr0", 30)).unwrap());
-    assert!(!verify_rules(&bridge("tbr1", 31)).unwrap());
+    assert!(verify_rules(&[bridge("tbr0", 30)]).unwrap());
+    assert!(!verify_rules(&[bridge("tbr1", 31)]).unwrap());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn the_table_is_there_once_and_goes_with_the_last_bridge() {
     for _ in 0..3 {
         ensure_bridge(&config).unwrap();
     }
-    assert!(verify_rules(&config).unwrap());
+    assert!(verify_rules(std::slice::from_ref(&config)).unwrap());
     assert_eq!(nft("list tables").trim(), "table ip jocker");
     let listed = nft("list table ip jocker");
     assert_eq!(listed.matches("masquerade\n").count(), 4, "{listed}");
@@ -125,20 +125,20 @@ fn a_flush_is_noticed_and_repaired() {
     let changes = RuleChanges::listen().unwrap();
     nft("flush ruleset");
     changes.wait().unwrap();
-    assert!(!verify_rules(&config).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
     ensure_bridge(&config).unwrap();
-    assert!(verify_rules(&config).unwrap());
+    assert!(verify_rules(std::slice::from_ref(&config)).unwrap());
 
     nft("flush chain ip jocker forward");
-    assert!(!verify_rules(&config).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
     ensure_bridge(&config).unwrap();
     nft("delete element ip jocker hidden { \"tbr0\" }");
-    assert!(!verify_rules(&config).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
 
     let routed = BridgeConfig { masquerade: false, ..config.clone() };
     ensure_bridge(&routed).unwrap();
-    assert!(verify_rules(&routed).unwrap());
-    assert!(!verify_rules(&config).unwrap());
+    assert!(verify_rules(std::slice::from_ref(&routed)).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
 }
 
 #[test]
@@ -312,14 +312,14 @@ fn published_ports_are_restored_and_the_stale_go() {
 
     nft("flush map ip jocker published_any");
     assert!(!verify_published(&many).unwrap());
-    restore_published(&config, &many[1..]).unwrap();
+    restore_published(std::slice::from_ref(&config), &many[1..]).unwrap();
     assert!(verify_published(&many[1..]).unwrap() && !verify_published(&many).unwrap());
-    restore_published(&config, &many[..1]).unwrap();
+    restore_published(std::slice::from_ref(&config), &many[..1]).unwrap();
     assert!(verify_published(&[many[0], foreign]).unwrap());
     assert!(!verify_published(&many[1..2]).unwrap());
 
     ip("link del tbr1");
-    restore_published(&config, &[]).unwrap();
+    restore_published(std::slice::from_ref(&config), &[]).unwrap();
     let listed = nft("list table ip jocker");
     assert!(!listed.contains("tbr1") && !listed.contains("172.3"), "{listed}");
     nft("flush ruleset");
@@ -395,7 +395,15 @@ fn costs() {
 
 fn bridge(name: &str, second: u8) -> BridgeConfig {
     let gateway = Ipv4Addr::new(172, second, 0, 1);
-    BridgeConfig { name: name.into(), gateway, prefix: 16, mtu: 1400, masquerade: true, icc: true }
+    BridgeConfig {
+        name: name.into(),
+        gateway,
+        prefix: 16,
+        mtu: 1400,
+        masquerade: true,
+        icc: true,
+        internal: false,
+    }
 }
 
 fn endpoint(second: u8, last: u8) -> Endpoint {

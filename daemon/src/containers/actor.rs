@@ -69,6 +69,8 @@ pub(super) struct Actor {
     pub(super) restart_pause: Option<Duration>,
     /// The health check, while it is carried out.
     pub(super) health: Option<Watch>,
+    /// Takes the interfaces of the last run away.
+    pub(super) releasing: Option<tokio::task::JoinHandle<()>>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     commands: mpsc::Receiver<Command>,
 }
@@ -111,6 +113,7 @@ impl Actor {
             restart_at: None,
             restart_pause: None,
             health: None,
+            releasing: None,
             snapshot,
             commands,
         };
@@ -174,6 +177,9 @@ impl Actor {
                     Ok(_) => self.remove(volumes, reply).await,
                     Err(error) => _ = reply.send(Err(error)),
                 }
+            }
+            Command::Network { change, reply } => {
+                _ = reply.send(self.change_networks(change).await);
             }
             Command::Attach { streams, reply } => _ = reply.send(self.attach(streams)),
             Command::Resize { rows, columns, reply } => {
@@ -283,21 +289,6 @@ impl Actor {
         if let Err(error) = self.writer.update(&self.progress) {
             tracing::error!(container.id = self.definition.id, %error, "state not stored");
         }
-    }
-
-    /// Tells that the container joined or left its network.
-    pub(super) fn tell_network(&self, action: &str) {
-        let name = self.definition.host_config.network_mode.as_str();
-        let kind = match name {
-            "none" => "null",
-            "host" | crate::networks::BRIDGE => name,
-            _ => return,
-        };
-        let event = Event::new(Kind::Network, action, super::view::network_id(name))
-            .with("container", self.definition.id.as_str())
-            .with("name", name)
-            .with("type", kind);
-        self.service.events.publish(event);
     }
 
     /// Tells everybody who listens for events.

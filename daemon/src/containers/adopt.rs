@@ -38,8 +38,11 @@ impl Service {
     fn adopt_one(self: &Arc<Self>, stored: Stored) -> Result<(Actor, First), Error> {
         let Stored { definition, name, progress } = stored;
         let run_dir = RunDir::new(&self.run_root, &definition.id);
-        if let Some(lease) = &progress.lease {
-            self.networks.adopt(lease);
+        for attachment in &progress.networks {
+            if let Some(lease) = &attachment.lease {
+                self.networks.adopt(&definition.id, lease);
+                self.announce(&definition.id, attachment);
+            }
         }
         let was_up = progress.state.is_live();
         let control = match was_up {
@@ -119,6 +122,7 @@ impl Actor {
         match first {
             First::GoOn => {
                 self.see_whether_frozen();
+                self.answer_again().await;
                 self.watch_health();
             }
             First::Nothing => {}

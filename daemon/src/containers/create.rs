@@ -14,7 +14,7 @@ use store::{Image, RecordError};
 use super::actor::{Actor, Seed, event};
 use super::error::Error;
 use super::record::{Definition, Progress, Writer};
-use super::{Service, logging, names, validate};
+use super::{Service, logging, names, networks, validate};
 use crate::spec;
 use crate::volumes::{self, Wanted};
 
@@ -72,6 +72,9 @@ impl Service {
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
         supported::check(&request)?;
         ports::check(&request, exposed, &mut warnings)?;
+        let networks = networks::attachments(self, &request, &mut warnings)?;
+        let links = networks::links(self, &request)?;
+        request.host_config.links = None;
         let id = names::new_id();
         defaults::fill(&mut request, &id, &self.facts, |name| {
             self.resolve(name).ok().map(|peer| peer.definition.config.hostname.clone())
@@ -84,10 +87,12 @@ impl Service {
             image_id: image.id.to_string(),
             volumes: plan.uses,
             inherited: plan.inherited,
+            links,
             config,
             host_config,
         };
-        let actor = self.store_new(&Arc::new(definition), name, &image, plan.wanted)?;
+        let progress = Progress { networks, ..Progress::default() };
+        let actor = self.store_new(&Arc::new(definition), progress, name, &image, plan.wanted)?;
         Ok((actor, CreateResponse { id, warnings }))
     }
 
@@ -126,12 +131,13 @@ impl Service {
     fn store_new(
         self: &Arc<Self>,
         definition: &Arc<Definition>,
+        progress: Progress,
         name: Option<&str>,
         image: &Image,
         wanted: Vec<Wanted>,
     ) -> Result<Actor, Error> {
         let writer = Writer::new(self.store.records(), definition).map_err(Error::internal)?;
-        let name = insert(&writer, name)?;
+        let name = insert(&writer, name, &progress)?;
         if let Err(error) = self.make_files(definition, image, wanted) {
             self.release_volumes(definition, true);
             self.store.snapshots().remove(&definition.id).map_err(Error::internal)?;
@@ -142,7 +148,7 @@ impl Service {
             definition: Arc::clone(definition),
             writer,
             name: name.clone(),
-            progress: Progress::default(),
+            progress,
             control: None,
         };
         let (actor, handle) = Actor::new(self, seed);
@@ -152,10 +158,10 @@ impl Service {
     }
 }
 
-fn insert(writer: &Writer, name: Option<&str>) -> Result<String, Error> {
+fn insert(writer: &Writer, name: Option<&str>, progress: &Progress) -> Result<String, Error> {
     for attempt in 0..NAME_TRIES {
         let tried = name.map_or_else(|| names::generate(attempt), str::to_owned);
-        match writer.insert(&tried) {
+        match writer.insert(&tried, progress) {
             Ok(()) => return Ok(tried),
             Err(RecordError::NameTaken { name: taken, holder, .. }) => {
                 if name.is_some() {

@@ -11,7 +11,6 @@ use super::handle::Outcome;
 use super::restart;
 use super::signals::{self, SIGKILL};
 use super::state::{Exit, State};
-use crate::networks::Lease;
 use crate::spec::cgroup_path;
 
 /// The exit code of a container whose end nobody saw.
@@ -86,26 +85,10 @@ impl Actor {
         }
     }
 
-    /// The lease of a container that has ended. Its ports are free from here on: whoever hears of the end may want
-    /// them. The rest of it takes longer and is nobody's concern.
-    pub(super) async fn end_lease(&mut self) -> Option<Lease> {
-        let lease = self.progress.lease.take()?;
-        if lease.ports.is_empty() {
-            return Some(lease);
-        }
-        let service = self.service.clone();
-        let free = move || {
-            service.networks.release_ports(&lease);
-            Lease { ports: Vec::new(), ..lease }
-        };
-        let freed = tokio::task::spawn_blocking(free).await;
-        freed.inspect_err(|error| tracing::error!(%error, "published ports are left")).ok()
-    }
-
     /// Everything that follows an end: waiters, restart, removal, network.
     pub(super) async fn finish(&mut self, exit: Exit) {
         crash::step("end.heard");
-        let lease = self.end_lease().await;
+        self.end_leases().await;
         self.exits += 1;
         self.end_health();
         self.progress.last_exit = Some(exit.clone());
@@ -127,7 +110,7 @@ impl Actor {
             self.progress.state = State::Exited(exit.clone());
         }
         self.publish();
-        self.tell_network("disconnect");
+        self.tell_networks("disconnect");
         self.tell_volumes_unmounted();
         self.tell(
             "die",
@@ -141,10 +124,6 @@ impl Actor {
         }
         for reply in stopping.replies {
             _ = reply.send(Ok(Outcome::Done));
-        }
-        if let Some(lease) = lease {
-            let service = self.service.clone();
-            tokio::task::spawn_blocking(move || service.networks.release(&lease));
         }
         if remove {
             self.remove_now().await;

@@ -1,8 +1,9 @@
 //! Why the container service says no. The texts are Docker's: clients match on them.
 
+use axum::http::StatusCode;
 use runtime::{StepError, StepErrorKind};
 
-use crate::volumes;
+use crate::{networks, volumes};
 
 /// An answer that is an error; the HTTP room gives each kind its status.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -34,6 +35,12 @@ pub(crate) enum Error {
          (or rename) that container to be able to reuse that name."
     )]
     NameTaken { name: String, holder: String },
+    /// 403: against the rules.
+    #[error("{0}")]
+    Forbidden(String),
+    /// As the network service says.
+    #[error("{text}")]
+    Network { status: StatusCode, text: String },
     /// As the volume service says.
     #[error(transparent)]
     Volume(#[from] volumes::Error),
@@ -49,6 +56,12 @@ pub(crate) enum Error {
     /// 500.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<networks::Error> for Error {
+    fn from(error: networks::Error) -> Self {
+        Self::Network { status: error.status(), text: error.to_string() }
+    }
 }
 
 impl Error {

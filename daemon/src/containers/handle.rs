@@ -7,6 +7,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::Error;
+use super::networks::Change;
 use super::record::{Definition, Progress};
 
 /// Requests that may wait for one container's actor.
@@ -84,6 +85,11 @@ pub(super) enum Command {
         force: bool,
         /// With its anonymous volumes.
         volumes: bool,
+        reply: Reply,
+    },
+    /// Another network, or one less.
+    Network {
+        change: Change,
         reply: Reply,
     },
     Attach {

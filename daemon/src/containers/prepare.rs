@@ -1,6 +1,7 @@
 //! The steps of a start, from the network lease to the launch. Blocking; each step that leaves something pushes its
 //! undo, and all of them run when a later step fails.
 
+use std::borrow::Cow;
 use std::fs;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -8,6 +9,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use api_spec::container::ContainerConfig;
 use oci_spec::runtime::Spec;
 use runtime::launch::{Kind, LaunchFds, LaunchRequest, StdioConfig};
 use runtime::monitor::protocol::Role;
@@ -21,10 +23,10 @@ use super::error::Error;
 use super::handle::Streams;
 use super::logging;
 use super::monitor::RunDir;
+use super::networks::{Attachment, Linked, addresses};
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
-use crate::networks::{self, Lease};
-use crate::spec::{self, Files, Mode, Source, mode};
+use crate::spec::{self, Files, Mode, Resolver, Source, mode};
 
 /// The OCI runtime spec of the container's last start.
 const BUNDLE: &str = "config.json";
@@ -52,15 +54,15 @@ pub(super) struct Launched {
     pub(super) control: StdStream,
     /// In the order of [`Task::attaches`].
     pub(super) streams: Vec<StdStream>,
-    pub(super) lease: Option<Lease>,
+    pub(super) networks: Vec<Attachment>,
 }
 
 /// What has to be taken back if a later step fails; newest first.
 #[derive(Default)]
-struct Undo(Vec<Box<dyn FnOnce()>>);
+pub(super) struct Undo(Vec<Box<dyn FnOnce()>>);
 
 impl Undo {
-    fn push(&mut self, step: impl FnOnce() + 'static) {
+    pub(super) fn push(&mut self, step: impl FnOnce() + 'static) {
         self.0.push(Box::new(step));
     }
 
@@ -82,8 +84,9 @@ impl Task {
     /// Carries the start out up to the launch.
     pub(super) fn run(mut self) -> Result<Launched, Error> {
         let mut undo = Undo::default();
-        let lease = self.lease(&mut undo)?;
-        self.progress.lease.clone_from(&lease);
+        let linked = self.service.linked(&self.definition, &self.name)?;
+        let networks = self.lease(&mut undo)?;
+        self.progress.networks.clone_from(&networks);
         crash::step("start.leased");
         self.writer.update(&self.progress).map_err(Error::internal)?;
         crash::step("start.recorded");
@@ -92,41 +95,18 @@ impl Task {
         if self.definition.host_config.auto_remove && self.progress.last_exit.is_some() {
             forget_volatile(&snapshot.work);
         }
-        let netns = self.netns(lease.as_ref())?;
+        let netns = self.netns(&networks, &mut undo)?;
         crash::step("start.connected");
-        let files = self.files(&snapshot, lease.as_ref())?;
+        let files = self.files(&snapshot, &networks, &linked)?;
         self.bind_sources()?;
-        let (spec, plan) = self.plan(&files)?;
+        let (spec, plan) = self.plan(&files, &linked)?;
         crash::step("start.compiled");
-        let launched = self.launch(plan, &snapshot, netns, lease, &mut undo)?;
+        let launched = self.launch(plan, &snapshot, netns, networks, &mut undo)?;
         undo.forget();
         crash::step("start.launched");
         // Init is at work meanwhile.
         self.write_bundle(&spec, &snapshot.dir);
         Ok(launched)
-    }
-
-    fn lease(&self, undo: &mut Undo) -> Result<Option<Lease>, Error> {
-        if !is_bridge(&self.definition) {
-            return Ok(None);
-        }
-        let Definition { id, config, host_config, .. } = &*self.definition;
-        let mut lease = self.service.networks.lease(id).map_err(Error::internal)?;
-        let wishes = networks::wishes(config, host_config).map_err(Error::internal)?;
-        let taken = match wishes.is_empty() {
-            true => Ok(()),
-            false => self.service.networks.take_ports(&mut lease, &wishes),
-        };
-        let (service, leased) = (Arc::clone(&self.service), lease.clone());
-        undo.push(move || service.networks.release(&leased));
-        taken.map_err(|error| {
-            let endpoint = super::view::endpoint_id(id, &host_config.network_mode);
-            Error::Internal(format!(
-                "driver failed programming external connectivity on endpoint {} ({endpoint}): {error}",
-                self.name
-            ))
-        })?;
-        Ok(Some(lease))
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {
@@ -135,23 +115,13 @@ impl Task {
         snapshot.ok_or_else(|| Error::Internal(format!("container {id} has no file system")))
     }
 
-    /// The network namespace to join; `None` for the host's.
-    fn netns(&self, lease: Option<&Lease>) -> Result<Option<OwnedFd>, Error> {
-        let networks = &self.service.networks;
-        let namespace = match (lease, self.peers.network) {
-            (Some(lease), _) => networks.connect(lease),
-            (None, Some(pid)) => runtime::network::netns_of(u32::try_from(pid).unwrap_or_default())
-                .map_err(Into::into),
-            (None, None) if is_host(&self.definition) => return Ok(None),
-            (None, None) => networks.namespace(),
-        };
-        namespace.map(Some).map_err(|error| {
-            Error::Internal(format!("failed to set up container networking: {error}"))
-        })
-    }
-
     /// Writes the three files of `/etc`, or finds those of the container whose network is shared.
-    fn files(&self, snapshot: &Snapshot, lease: Option<&Lease>) -> Result<Files, Error> {
+    fn files(
+        &self,
+        snapshot: &Snapshot,
+        networks: &[Attachment],
+        linked: &[Linked],
+    ) -> Result<Files, Error> {
         let (config, host_config) = (&self.definition.config, &self.definition.host_config);
         if let Mode::Container(name) = mode(&host_config.network_mode) {
             let peer = self.service.resolve(name)?;
@@ -160,15 +130,25 @@ impl Task {
         }
         let files = files_in(&snapshot.dir);
         let own_namespace = !is_host(&self.definition);
-        let address = lease.map(|lease| IpAddr::V4(lease.address));
+        let linked: Vec<_> =
+            linked.iter().map(|link| (link.address, link.names.as_str())).collect();
         let gateway = self.service.networks.gateway().map(IpAddr::V4);
         let hosts = match own_namespace {
-            true => {
-                spec::etc_hosts(host_config, &config.hostname, &config.domainname, address, gateway)
-            }
+            true => spec::etc_hosts(&spec::Hosts {
+                host_config,
+                names: &spec::host_names(&config.hostname, &config.domainname),
+                addresses: &addresses(networks),
+                linked: &linked,
+                gateway,
+            }),
             false => fs::read_to_string("/etc/hosts").unwrap_or_default(),
         };
-        let resolv_conf = spec::etc_resolv_conf(&host_resolv_conf(), host_config, own_namespace);
+        let resolver = match own_namespace {
+            false => Resolver::Host,
+            true if networks.iter().any(|network| network.names.is_some()) => Resolver::Own,
+            true => Resolver::Reachable,
+        };
+        let resolv_conf = spec::etc_resolv_conf(&host_resolv_conf(), host_config, resolver);
         write(&files.hosts, &hosts)?;
         write(&files.resolv_conf, &resolv_conf)?;
         write(&files.hostname, &format!("{}\n", config.hostname))?;
@@ -201,12 +181,13 @@ impl Task {
         }
     }
 
-    fn plan(&self, files: &Files) -> Result<(Spec, Plan), Error> {
+    fn plan(&self, files: &Files, linked: &[Linked]) -> Result<(Spec, Plan), Error> {
+        let config = with_links(&self.definition.config, linked);
         let devices = super::devices::find(&self.definition.host_config)?;
         let volumes = self.service.volume_mounts(&self.definition)?;
         let source = Source {
             id: &self.definition.id,
-            config: &self.definition.config,
+            config: &config,
             host_config: &self.definition.host_config,
             files,
             volumes: &volumes,
@@ -227,7 +208,7 @@ impl Task {
         plan: Plan,
         snapshot: &Snapshot,
         netns: Option<OwnedFd>,
-        lease: Option<Lease>,
+        networks: Vec<Attachment>,
         undo: &mut Undo,
     ) -> Result<Launched, Error> {
         self.run_dir.create().map_err(Error::internal)?;
@@ -254,14 +235,21 @@ impl Task {
         };
         let fds = LaunchFds { listener: listener.into(), netns, target: None };
         self.service.launcher.launch(&request, fds).map_err(Error::internal)?;
-        Ok(Launched { control, streams, lease })
+        Ok(Launched { control, streams, networks })
     }
 }
 
-/// Whether the container is on the default bridge.
-pub(super) fn is_bridge(definition: &Definition) -> bool {
-    let mode = definition.host_config.network_mode.as_str();
-    matches!(mode, "" | "default" | networks::BRIDGE) && !definition.config.network_disabled
+/// The configuration with what linked containers offer put before its environment.
+pub(super) fn with_links<'a>(
+    config: &'a ContainerConfig,
+    linked: &[Linked],
+) -> Cow<'a, ContainerConfig> {
+    if linked.is_empty() {
+        return Cow::Borrowed(config);
+    }
+    let offered = linked.iter().flat_map(|link| link.environment.iter().cloned());
+    let env = offered.chain(config.env.iter().flatten().cloned()).collect();
+    Cow::Owned(ContainerConfig { env: Some(env), ..config.clone() })
 }
 
 fn is_host(definition: &Definition) -> bool {
@@ -290,7 +278,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
         .map_err(|error| Error::Internal(format!("write {}: {error}", path.display())))
 }
 
-fn host_resolv_conf() -> String {
+pub(super) fn host_resolv_conf() -> String {
     let text = fs::read_to_string(RESOLV_CONF).unwrap_or_default();
     let mut servers = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
     match (servers.next().map(str::trim), servers.next()) {

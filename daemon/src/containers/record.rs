@@ -4,9 +4,9 @@ use api_spec::container::{ContainerConfig, Health, HostConfig, Mount};
 use serde::{Deserialize, Serialize};
 use store::Records;
 
+use super::networks::{Attachment, Link};
 use super::state::{Exit, State};
 use super::volumes::VolumeUse;
-use crate::networks::Lease;
 
 /// The records' kind in the store.
 const KIND: &str = "container";
@@ -30,6 +30,9 @@ pub(crate) struct Definition {
     /// Binds of the containers that it takes volumes from.
     #[serde(default)]
     pub(crate) inherited: Vec<Mount>,
+    /// Other containers that it knows by names of its own, on the default bridge.
+    #[serde(default)]
+    pub(crate) links: Vec<Link>,
 }
 
 /// How far it has come. Written anew at every transition.
@@ -41,11 +44,12 @@ pub(crate) struct Progress {
     pub(crate) restart_count: u64,
     /// Stopped by a client: `unless-stopped` does not start it when the daemon comes up.
     pub(crate) stopped_by_client: bool,
-    /// Its address on the default bridge, while it runs.
-    pub(crate) lease: Option<Lease>,
     /// Of a container with a health check, from its first start on.
     #[serde(default)]
     pub(crate) health: Option<Health>,
+    /// The networks it is in, its main one first.
+    #[serde(default)]
+    pub(crate) networks: Vec<Attachment>,
 }
 
 impl Default for Progress {
@@ -55,8 +59,8 @@ impl Default for Progress {
             last_exit: None,
             restart_count: 0,
             stopped_by_client: false,
-            lease: None,
             health: None,
+            networks: Vec::new(),
         }
     }
 }
@@ -100,8 +104,8 @@ impl Writer {
     }
 
     /// The first record, which takes the name.
-    pub(crate) fn insert(&self, name: &str) -> Result<(), store::RecordError> {
-        let document = self.document(&Progress::default())?;
+    pub(crate) fn insert(&self, name: &str, progress: &Progress) -> Result<(), store::RecordError> {
+        let document = self.document(progress)?;
         self.records.insert(KIND, &self.id, Some(name), &document)
     }
 

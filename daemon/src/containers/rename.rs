@@ -33,6 +33,7 @@ impl Actor {
         })?;
         self.service.registry().rename(&self.definition.id, &self.name, bare);
         let old = std::mem::replace(&mut self.name, bare.to_owned());
+        self.rename_in_networks();
         self.publish();
         self.tell("rename", &[("oldName", format!("/{old}"))]);
         Ok(Outcome::Done)

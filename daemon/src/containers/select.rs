@@ -140,7 +140,6 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
     let definition = &row.handle.definition;
     let state = &row.seen.progress.state;
     let labels = definition.config.labels.as_ref();
-    let network = definition.host_config.network_mode.as_str();
     filters.matches_prefix("id", &definition.id)
         && filters.matches_by("name", |wanted| name_matches(wanted, &row.seen.name))
         && filters.matches("status", state.status())
@@ -149,7 +148,11 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
             exit.is_some_and(|exit| Ok(exit.exit_code) == code.parse())
         })
         && filters.matches_labels("label", |key| labels?.get(key).map(String::as_str))
-        && filters.matches_by("network", |wanted| wanted == network)
+        && filters.matches_by("network", |wanted| {
+            let mut networks = row.seen.progress.networks.iter();
+            networks
+                .any(|it| it.network == wanted || !it.id.is_empty() && it.id.starts_with(wanted))
+        })
         && filters.matches("health", health(&row.seen).status.as_str())
         && filters.matches_by("is-task", |wanted| wanted == "false")
         && filters.matches_by("isolation", |wanted| wanted == "default")
@@ -219,7 +222,7 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
             annotations: definition.host_config.annotations.clone(),
         },
         network_settings: SummaryNetworkSettings {
-            networks: view::endpoints(definition, &row.seen),
+            networks: super::networks::endpoints(&definition.id, &row.seen.progress.networks),
         },
         mounts: view::mounts(service, definition),
         health: Some(health(&row.seen)),

@@ -29,6 +29,7 @@ impl Actor {
     /// Starts the container. Whoever waits in `starting` hears when it runs, or why not.
     pub(super) async fn start(&mut self) {
         self.drain().await;
+        self.released().await;
         self.progress.state = State::Starting;
         self.progress.stopped_by_client = false;
         self.publish();
@@ -57,7 +58,7 @@ impl Actor {
     }
 
     async fn launched(&mut self, launched: Launched) {
-        self.progress.lease = launched.lease;
+        self.progress.networks = launched.networks;
         for (waiting, stream) in std::mem::take(&mut self.waiting).into_iter().zip(launched.streams)
         {
             match tokio::net::UnixStream::from_std(stream) {
@@ -82,7 +83,7 @@ impl Actor {
             _ = reply.send(Ok(outcome));
         }
         self.tell_volumes_mounted();
-        self.tell_network("connect");
+        self.tell_networks("connect");
         self.tell("start", &[]);
         if std::mem::take(&mut self.again) {
             self.tell("restart", &[]);
@@ -108,13 +109,9 @@ impl Actor {
             finished_at: before.and_then(|exit| exit.finished_at.clone()),
         };
         self.progress.state = State::Exited(exit);
-        let lease = self.end_lease().await;
+        self.end_leases().await;
         self.waiting.clear();
         self.publish();
-        let service = Arc::clone(&self.service);
-        if let Some(lease) = lease {
-            tokio::task::spawn_blocking(move || service.networks.release(&lease));
-        }
         self.persist();
         let starting = std::mem::take(&mut self.starting);
         if self.definition.host_config.auto_remove {

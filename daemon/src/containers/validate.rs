@@ -226,29 +226,6 @@ pub(super) fn modes(
     if shared && host_config.dns.as_ref().is_some_and(|servers| !servers.is_empty()) {
         return invalid("conflicting options: dns and the network mode");
     }
-    endpoints(request)
-}
-
-fn endpoints(request: &CreateRequest) -> Result<(), Error> {
-    let why = |text: &str| {
-        invalid(format!("invalid config for network bridge: invalid endpoint settings:\n{text}"))
-    };
-    for endpoint in
-        request.networking_config.endpoints_config.iter().flatten().map(|(_, value)| value)
-    {
-        let addresses = endpoint.ipam_config.as_ref();
-        if addresses.is_some_and(|ipam| *ipam != api_spec::network::EndpointIpamConfig::default()) {
-            return why("user specified IP address is supported on user defined networks only");
-        }
-        if endpoint.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty()) {
-            return why(
-                "network-scoped alias is supported only for containers in user defined networks",
-            );
-        }
-        if endpoint.links.as_ref().is_some_and(|links| !links.is_empty()) {
-            return why("links are supported only for containers in user defined networks");
-        }
-    }
     Ok(())
 }
 

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use api_spec::container::{ContainerInspect, ContainerState, DriverData, MountPoint};
-use api_spec::network::{EndpointSettings, NetworkSettings, PortMap};
+use api_spec::network::{NetworkSettings, PortMap};
 
 use super::Service;
 use super::error::Error;
 use super::handle::{Handle, Snapshot};
 use super::logging;
+use super::networks::endpoints;
 use super::prepare::files_in;
 use super::record::Definition;
 use super::state::State;
 use crate::logs::Form;
-use crate::networks::{BRIDGE, Lease, port_map};
+use crate::networks::{BRIDGE, port_map};
 use crate::spec::{self, command_line};
 
 /// What Docker calls the kind of snapshot that we have.
@@ -47,7 +48,10 @@ pub(super) fn inspect(
         platform: PLATFORM.to_owned(),
         // The end of an exec may be heard of after that of its container.
         exec_ids: progress.state.running().and_then(|_| service.execs.running_in(&definition.id)),
-        host_config: definition.host_config.clone(),
+        host_config: api_spec::container::HostConfig {
+            links: service.shown_links(definition, &seen.name),
+            ..definition.host_config.clone()
+        },
         mounts: mounts(service, definition),
         config: definition.config.clone(),
         network_settings: network_settings(definition, &seen),
@@ -128,30 +132,8 @@ pub(super) fn mounts(service: &Service, definition: &Definition) -> Vec<MountPoi
     list
 }
 
-/// The networks that the container is in, by name.
-pub(super) fn endpoints(
-    definition: &Definition,
-    seen: &Snapshot,
-) -> BTreeMap<String, EndpointSettings> {
-    let mode = definition.host_config.network_mode.as_str();
-    if mode.starts_with("container:") {
-        return BTreeMap::new();
-    }
-    let lease = seen.progress.lease.as_ref().filter(|_| seen.progress.state.running().is_some());
-    let mut endpoint =
-        EndpointSettings { network_id: network_id(mode), ..EndpointSettings::default() };
-    if let Some(Lease { address, prefix, gateway, mac, .. }) = lease {
-        endpoint.endpoint_id = endpoint_id(&definition.id, mode);
-        endpoint.gateway = gateway.to_string();
-        endpoint.ip_address = address.to_string();
-        endpoint.ip_prefix_len = *prefix;
-        endpoint.mac_address = mac_text(mac);
-    }
-    BTreeMap::from([(mode.to_owned(), endpoint)])
-}
-
 fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings {
-    let networks = endpoints(definition, seen);
+    let networks = endpoints(&definition.id, &seen.progress.networks);
     let mut settings = NetworkSettings::default();
     if seen.progress.state.running().is_some() {
         settings.sandbox_id.clone_from(&definition.id);
@@ -170,24 +152,12 @@ fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings
 
 /// Exposed and published ports; Docker shows none for containers without a network of their own.
 pub(super) fn ports(definition: &Definition, seen: &Snapshot) -> PortMap {
-    match &seen.progress.lease {
-        Some(lease) => port_map(&definition.config, &lease.ports),
-        None => PortMap::new(),
+    let mut leases = seen.progress.networks.iter().filter_map(|it| it.lease.as_ref()).peekable();
+    if leases.peek().is_none() {
+        return PortMap::new();
     }
-}
-
-fn mac_text(mac: &[u8; 6]) -> String {
-    let pairs: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    pairs.join(":")
-}
-
-/// Ids of the standard networks: the same for ever, made from their names.
-pub(super) fn network_id(name: &str) -> String {
-    store::Digest::of(format!("network {name}").as_bytes()).hex()
-}
-
-pub(super) fn endpoint_id(id: &str, network: &str) -> String {
-    store::Digest::of(format!("endpoint {id} {network}").as_bytes()).hex()
+    let published: Vec<_> = leases.flat_map(|lease| lease.ports.iter().copied()).collect();
+    port_map(&definition.config, &published)
 }
 
 impl Service {

@@ -17,13 +17,6 @@ const NOT_YET: &[(Method, &str)] = &[
     (Method::POST, "/build/prune"),
     (Method::GET, "/containers/{id}/attach/ws"),
     (Method::GET, "/images/search"),
-    (Method::GET, "/networks"),
-    (Method::POST, "/networks/create"),
-    (Method::POST, "/networks/prune"),
-    (Method::GET, "/networks/{id}"),
-    (Method::DELETE, "/networks/{id}"),
-    (Method::POST, "/networks/{id}/connect"),
-    (Method::POST, "/networks/{id}/disconnect"),
     (Method::POST, "/session"),
 ];
 

@@ -44,6 +44,8 @@ impl From<containers::Error> for Error {
             | E::NoFile { .. } => StatusCode::NOT_FOUND,
             E::Invalid(_) => StatusCode::BAD_REQUEST,
             E::Conflict(_) | E::NameTaken { .. } => StatusCode::CONFLICT,
+            E::Forbidden(_) => StatusCode::FORBIDDEN,
+            E::Network { status, .. } => *status,
             E::Volume(error) => error.status(),
             E::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             E::Start(step) | E::ExecStart(step) => match step.kind {

@@ -15,7 +15,7 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::http::{
-    commit, containers, distribution, events, exec, founding, images, system, volumes,
+    commit, containers, distribution, events, exec, founding, images, networks, system, volumes,
 };
 
 type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -144,6 +144,13 @@ fn table() -> Vec<Endpoint> {
         post("/volumes/prune", volumes::prune::handle),
         get("/volumes/{id}", volumes::inspect::handle),
         delete("/volumes/{id}", volumes::remove::handle),
+        get("/networks", networks::list::handle),
+        post("/networks/create", networks::create::handle),
+        post("/networks/prune", networks::prune::handle),
+        get("/networks/{id}", networks::inspect::handle),
+        delete("/networks/{id}", networks::remove::handle),
+        post("/networks/{id}/connect", networks::connect::handle),
+        post("/networks/{id}/disconnect", networks::disconnect::handle),
         post("/run", founding::run::handle),
         post("/exec", founding::exec::handle),
     ]

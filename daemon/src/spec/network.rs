@@ -11,6 +11,9 @@ use super::{Mode, Source, mode};
 /// Name servers of last resort, as dockerd has them, for a host whose only ones are on its loopback.
 const FALLBACK_NAMESERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 
+/// Names without a dot are containers': they are asked for as they are.
+const NDOTS: &str = "ndots:0";
+
 /// `linux.sysctl`: two defaults of a private network namespace, then the client's.
 pub(super) fn sysctls(source: &Source<'_>) -> HashMap<String, String> {
     let mut sysctls = HashMap::new();
@@ -25,51 +28,87 @@ pub(super) fn sysctls(source: &Source<'_>) -> HashMap<String, String> {
     sysctls
 }
 
-/// `/etc/hosts` of a container with this address, if it has one. `gateway` is what `host-gateway` means.
-pub(crate) fn etc_hosts(
-    host_config: &HostConfig,
-    hostname: &str,
-    domainname: &str,
-    address: Option<IpAddr>,
-    gateway: Option<IpAddr>,
-) -> String {
+/// What `/etc/hosts` is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hosts<'a> {
+    pub(crate) host_config: &'a HostConfig,
+    /// The container's names: see [`host_names`].
+    pub(crate) names: &'a str,
+    pub(crate) addresses: &'a [IpAddr],
+    /// Other containers, and the names that this one has for them.
+    pub(crate) linked: &'a [(IpAddr, &'a str)],
+    /// What `host-gateway` means.
+    pub(crate) gateway: Option<IpAddr>,
+}
+
+/// The names of a container in its own `/etc/hosts`: the whole name first, then its first label, as Docker has it.
+pub(crate) fn host_names(hostname: &str, domainname: &str) -> String {
+    let dot = if domainname.is_empty() { "" } else { "." };
+    let full = format!("{hostname}{dot}{domainname}");
+    match full.split_once('.') {
+        Some((short, _)) => format!("{full} {short}"),
+        None => full,
+    }
+}
+
+/// `/etc/hosts`.
+pub(crate) fn etc_hosts(hosts: &Hosts<'_>) -> String {
     let mut text = String::from(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
          ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
     );
-    for entry in host_config.extra_hosts.iter().flatten() {
+    for entry in hosts.host_config.extra_hosts.iter().flatten() {
         // Docker takes `name:address` and `name=address`.
         let Some((name, address)) = entry.split_once(['=', ':']) else { continue };
-        match (address, gateway) {
+        match (address, hosts.gateway) {
             ("host-gateway", Some(gateway)) => _ = writeln!(text, "{gateway}\t{name}"),
             ("host-gateway", None) => {}
             (address, _) => _ = writeln!(text, "{}\t{name}", address.trim_matches(['[', ']'])),
         }
     }
-    if let Some(address) = address {
-        let dot = if domainname.is_empty() { "" } else { "." };
-        let full = format!("{hostname}{dot}{domainname}");
-        // The whole name first, then its first label, as Docker has it.
-        _ = match full.split_once('.') {
-            Some((short, _)) => writeln!(text, "{address}\t{full} {short}"),
-            None => writeln!(text, "{address}\t{full}"),
-        };
+    for (address, names) in hosts.linked {
+        _ = writeln!(text, "{address}\t{names}");
+    }
+    for address in hosts.addresses {
+        _ = writeln!(text, "{address}\t{}", hosts.names);
     }
     text
 }
 
-/// `/etc/resolv.conf` made from the host's. `own_namespace`: the host's loopback can not be reached.
-pub(crate) fn etc_resolv_conf(host: &str, host_config: &HostConfig, own_namespace: bool) -> String {
-    let list = |list: &Option<Vec<String>>| {
-        list.as_deref().filter(|list| !list.is_empty()).map(<[String]>::to_vec)
-    };
-    let lines = |key: &str| -> Vec<String> {
-        let values = host.lines().filter_map(|line| {
-            let (first, rest) = line.trim().split_once(char::is_whitespace)?;
-            (first == key).then(|| rest.trim().to_owned())
-        });
-        values.collect()
-    };
+/// Whom a container asks for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resolver {
+    /// Whom the host asks.
+    Host,
+    /// As the host, but for servers on the host's loopback, which are out of reach.
+    Reachable,
+    /// Its own name server.
+    Own,
+}
+
+/// The name servers that answer for a container's own one: the client's, or the host's.
+pub(crate) fn nameservers(host: &str, host_config: &HostConfig) -> Vec<String> {
+    given(host_config.dns.as_ref()).unwrap_or_else(|| lines(host, "nameserver"))
+}
+
+fn given(list: Option<&Vec<String>>) -> Option<Vec<String>> {
+    list.filter(|list| !list.is_empty()).cloned()
+}
+
+/// The values of a key of a `resolv.conf`.
+fn lines(host: &str, key: &str) -> Vec<String> {
+    let values = host.lines().filter_map(|line| {
+        let (first, rest) = line.trim().split_once(char::is_whitespace)?;
+        (first == key).then(|| rest.trim().to_owned())
+    });
+    values.collect()
+}
+
+/// `/etc/resolv.conf` made from the host's.
+pub(crate) fn etc_resolv_conf(host: &str, host_config: &HostConfig, resolver: Resolver) -> String {
+    let list = |list: &Option<Vec<String>>| given(list.as_ref());
+    let lines = |key: &str| lines(host, key);
+    let own_namespace = resolver != Resolver::Host;
     let last_words = |key: &str| -> Vec<String> {
         let words = lines(key).pop().unwrap_or_default();
         words.split_whitespace().map(str::to_owned).collect()
@@ -83,6 +122,10 @@ pub(crate) fn etc_resolv_conf(host: &str, host_config: &HostConfig, own_namespac
             false => servers,
         }
     });
+    let nameservers = match resolver {
+        Resolver::Own => vec![runtime::network::RESOLVER.to_string()],
+        _ => nameservers,
+    };
     for server in nameservers {
         _ = writeln!(text, "nameserver {server}");
     }
@@ -90,7 +133,10 @@ pub(crate) fn etc_resolv_conf(host: &str, host_config: &HostConfig, own_namespac
     if !search.is_empty() && search != ["."] {
         _ = writeln!(text, "search {}", search.join(" "));
     }
-    let options = list(&host_config.dns_options).unwrap_or_else(|| last_words("options"));
+    let mut options = list(&host_config.dns_options).unwrap_or_else(|| last_words("options"));
+    if resolver == Resolver::Own && !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push(NDOTS.to_owned());
+    }
     if !options.is_empty() {
         _ = writeln!(text, "options {}", options.join(" "));
     }
@@ -109,11 +155,11 @@ mod tests {
     #[test]
     fn loopback_servers_do_not_reach_a_container() {
         let host = "# c\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a b\noptions edns0\n";
-        let text = etc_resolv_conf(host, &HostConfig::default(), true);
+        let text = etc_resolv_conf(host, &HostConfig::default(), Resolver::Reachable);
         assert_eq!(text, "nameserver 10.0.0.2\nsearch a b\noptions edns0\n");
-        let text = etc_resolv_conf(host, &HostConfig::default(), false);
+        let text = etc_resolv_conf(host, &HostConfig::default(), Resolver::Host);
         assert!(text.starts_with("nameserver 127.0.0.53\n"));
-        let text = etc_resolv_conf("", &HostConfig::default(), true);
+        let text = etc_resolv_conf("", &HostConfig::default(), Resolver::Reachable);
         assert_eq!(text, "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
         let own = HostConfig {
             dns: Some(vec!["1.1.1.1".into()]),
@@ -121,7 +167,14 @@ mod tests {
             dns_options: Some(vec![]),
             ..HostConfig::default()
         };
-        assert_eq!(etc_resolv_conf(host, &own, true), "nameserver 1.1.1.1\noptions edns0\n");
+        assert_eq!(
+            etc_resolv_conf(host, &own, Resolver::Reachable),
+            "nameserver 1.1.1.1\noptions edns0\n"
+        );
+        assert_eq!(
+            etc_resolv_conf(host, &own, Resolver::Own),
+            "nameserver 127.0.0.11\noptions edns0 ndots:0\n"
+        );
     }
 
     #[test]
@@ -130,9 +183,13 @@ mod tests {
             extra_hosts: Some(vec!["a:10.1.1.1".into(), "h:host-gateway".into()]),
             ..HostConfig::default()
         };
-        let address = "172.17.0.2".parse().ok();
-        let gateway = "172.17.0.1".parse().ok();
-        let text = etc_hosts(&host_config, "web", "x.org", address, gateway);
+        let text = etc_hosts(&Hosts {
+            host_config: &host_config,
+            names: &host_names("web", "x.org"),
+            addresses: &["172.17.0.2".parse().unwrap()],
+            linked: &[],
+            gateway: "172.17.0.1".parse().ok(),
+        });
         assert!(
             text.ends_with("10.1.1.1\ta\n172.17.0.1\th\n172.17.0.2\tweb.x.org web\n"),
             "{text}"

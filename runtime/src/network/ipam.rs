@@ -6,8 +6,9 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-/// Docker's default address pools: (base, prefix of the base, prefix of each network).
-const DEFAULT_POOLS: [([u8; 4], u8, u8); 7] = [
+/// Docker's default address pools: (base, prefix of the base, prefix of each network). They hold 31 networks; what
+/// comes after those gets smaller ones of a range that private networks seldom use.
+const DEFAULT_POOLS: [([u8; 4], u8, u8); 8] = [
     ([172, 17, 0, 0], 16, 16),
     ([172, 18, 0, 0], 16, 16),
     ([172, 19, 0, 0], 16, 16),
@@ -15,6 +16,7 @@ const DEFAULT_POOLS: [([u8; 4], u8, u8); 7] = [
     ([172, 24, 0, 0], 14, 16),
     ([172, 28, 0, 0], 14, 16),
     ([192, 168, 0, 0], 16, 20),
+    ([10, 200, 0, 0], 13, 24),
 ];
 
 /// Why there is no subnet or address.
@@ -102,6 +104,18 @@ impl Subnet {
         (first..=last).contains(&u32::from(address))
     }
 
+    /// Whether every address of the other one is in this one.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self.network <= other.network && other.last() <= self.last()
+    }
+
+    /// The addresses here that may be given out in `subnet`, of which this is a part.
+    fn span_in(&self, subnet: &Self) -> (u32, u32) {
+        let (first, last) = subnet.usable();
+        (self.network.max(first), self.last().min(last))
+    }
+
     fn last(&self) -> u32 {
         self.network | u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0)
     }
@@ -153,7 +167,7 @@ pub struct Pool {
 }
 
 impl Default for Pool {
-    /// Docker's default address pools.
+    /// Docker's default address pools, and one behind them.
     fn default() -> Self {
         let range = |(base, prefix, size): ([u8; 4], u8, u8)| {
             (Subnet { network: u32::from_be_bytes(base), prefix }, size)
@@ -208,8 +222,10 @@ impl Pool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leases {
     subnet: Subnet,
+    /// What is leased to those that ask for no address of their own.
+    range: Subnet,
     leased: BTreeSet<u32>,
-    /// No address below this one is free.
+    /// No address of the range below this one is free.
     lowest: u32,
 }
 
@@ -219,7 +235,16 @@ impl Leases {
     /// # Errors
     /// [`IpamError::NotUsable`] if the gateway can not be in the subnet.
     pub fn new(subnet: Subnet, gateway: Ipv4Addr) -> Result<Self, IpamError> {
-        let mut leases = Self { subnet, leased: BTreeSet::new(), lowest: subnet.usable().0 };
+        Self::within(subnet, subnet, gateway)
+    }
+
+    /// As [`Leases::new`]; those that ask for no address of their own get one of `range`.
+    ///
+    /// # Errors
+    /// [`IpamError::NotUsable`] if the gateway can not be in the subnet.
+    pub fn within(subnet: Subnet, range: Subnet, gateway: Ipv4Addr) -> Result<Self, IpamError> {
+        let (first, _) = range.span_in(&subnet);
+        let mut leases = Self { subnet, range, leased: BTreeSet::new(), lowest: first };
         leases.reserve(gateway)?;
         Ok(leases)
     }
@@ -235,14 +260,14 @@ impl Leases {
     /// # Errors
     /// [`IpamError::NoAddress`] when there is none.
     pub fn allocate(&mut self) -> Result<Ipv4Addr, IpamError> {
-        let last = self.subnet.usable().1;
+        let last = self.range.span_in(&self.subnet).1;
         let mut candidate = self.lowest;
         while self.leased.contains(&candidate) && candidate < last {
             candidate += 1;
         }
         self.lowest = candidate;
-        if !self.leased.insert(candidate) {
-            return Err(IpamError::NoAddress(self.subnet));
+        if candidate > last || !self.leased.insert(candidate) {
+            return Err(IpamError::NoAddress(self.range));
         }
         Ok(candidate.into())
     }
@@ -262,7 +287,7 @@ impl Leases {
     pub fn release(&mut self, address: Ipv4Addr) -> bool {
         let address = u32::from(address);
         let was_leased = self.leased.remove(&address);
-        if was_leased {
+        if was_leased && address >= self.range.network {
             self.lowest = self.lowest.min(address);
         }
         was_leased

@@ -45,6 +45,15 @@ pub(super) fn index_of(socket: &Netlink, name: &str) -> Result<Option<u32>, Netw
     }
 }
 
+/// Whether the calling thread's network namespace has an interface of this name.
+///
+/// # Errors
+/// The call that failed.
+pub fn exists(name: &str) -> Result<bool, NetworkError> {
+    check_name(name)?;
+    Ok(index_of(&super::netns::open_route_socket()?, name)?.is_some())
+}
+
 /// A link message for the interface `index` (0: named by an attribute, or to be made).
 pub(super) fn message(index: u32, up: bool, attributes: Vec<LinkAttribute>) -> LinkMessage {
     let mut message = LinkMessage::default();
@@ -109,6 +118,15 @@ pub(super) fn default_route(index: u32, gateway: Ipv4Addr, flags: u16) -> RouteR
     let flags = flags | NLM_F_CREATE | NLM_F_EXCL;
     let message = RouteNetlinkMessage::NewRoute(message);
     Request::new(format!("add default route via {gateway}"), flags, message)
+}
+
+/// Removes one default route, whichever.
+pub(super) fn remove_default_route(flags: u16) -> RouteRequest {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.scope = RouteScope::NoWhere;
+    Request::new("remove default route", flags, RouteNetlinkMessage::DelRoute(message))
 }
 
 #[cfg(test)]

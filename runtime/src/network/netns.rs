@@ -43,11 +43,19 @@ pub fn netns_of(pid: u32) -> Result<OwnedFd, NetworkError> {
 
 /// Opens a route socket that belongs to `netns`.
 pub(super) fn route_socket(netns: BorrowedFd<'_>) -> Result<Netlink, NetworkError> {
+    within(netns, open_route_socket)
+}
+
+/// Does a few calls in another network namespace, such as opening sockets: these belong there from then on.
+pub(super) fn within<T>(
+    netns: BorrowedFd<'_>,
+    calls: impl FnOnce() -> Result<T, NetworkError>,
+) -> Result<T, NetworkError> {
     let away = Away::open()?;
     away.enter("setns(netns, CLONE_NEWNET)", || setns(netns, CloneFlags::CLONE_NEWNET))?;
-    let socket = open_route_socket();
+    let done = calls();
     away.come_back();
-    socket
+    done
 }
 
 /// Opens a route socket in the calling thread's network namespace.

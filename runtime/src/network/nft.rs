@@ -6,6 +6,7 @@
 //!   set hidden     { type ifname }             those whose containers are hidden behind the host
 //!   set together   { type ifname . ifname }    those whose containers may talk to each other
 //!   set hairpin    { type ifname . ifname }    every bridge of ours with itself
+//!   set sealed     { type ifname }             those that nothing passes into or out of
 //!   set selves     { type ipv4_addr . ipv4_addr }   each container with published ports, with itself
 //!   map published     { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service }
 //!   map published_any { type inet_proto . inet_service : ipv4_addr . inet_service }
@@ -18,6 +19,8 @@
 //!   }
 //!   chain output { type nat hook output priority dstnat; policy accept;    (the same two rules) }
 //!   chain forward { type filter hook forward priority filter; policy accept;
+//!     iifname @sealed iifname . oifname != @hairpin drop
+//!     oifname @sealed iifname . oifname != @hairpin drop
 //!     ct state established,related accept
 //!     ct status dnat oifname @bridges accept   (published ports)
 //!     iifname . oifname @together accept       (seen here only where br_netfilter is loaded)
@@ -39,6 +42,8 @@
 //! Limit: an accept ends this table only. If another table's forward chain drops (a firewall with
 //! the policy drop), its owner has to let the bridge through; nothing is changed in tables of others.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE};
 use netlink_packet_netfilter::nftables::NfTablesMessage;
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -49,13 +54,15 @@ use super::{BridgeConfig, NetworkError};
 mod expression;
 mod message;
 mod ports;
+mod redirect;
 
 use super::publish::Publication;
 use expression::{
-    both_names_in, is_reply, is_translated, masquerade, name_in, name_not_in, not_from_loopback,
-    verdict,
+    both_names_in, both_names_not_in, is_reply, is_translated, masquerade, name_in, name_not_in,
+    not_from_loopback, verdict,
 };
 use message::Wrapped;
+pub(super) use redirect::redirect;
 
 /// Name of the one table.
 pub const TABLE: &str = "jocker";
@@ -63,7 +70,8 @@ const BRIDGES: &str = "bridges";
 const HIDDEN: &str = "hidden";
 const TOGETHER: &str = "together";
 const HAIRPIN: &str = "hairpin";
-const SETS: [&str; 4] = [BRIDGES, HIDDEN, TOGETHER, HAIRPIN];
+const SEALED: &str = "sealed";
+const SETS: [&str; 5] = [BRIDGES, HIDDEN, TOGETHER, HAIRPIN, SEALED];
 const GUARD: &str = "guard";
 const PREROUTING: &str = "prerouting";
 const OUTPUT: &str = "output";
@@ -71,7 +79,7 @@ const FORWARD: &str = "forward";
 const POSTROUTING: &str = "postrouting";
 const CHAINS: [&str; 5] = [GUARD, PREROUTING, OUTPUT, FORWARD, POSTROUTING];
 /// How many rules the table has.
-const RULE_COUNT: usize = 14;
+const RULE_COUNT: usize = 16;
 /// Multicast group that is told of each change to nf_tables (`NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h).
 const CHANGES: u32 = 7;
 
@@ -87,6 +95,7 @@ pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
         ports::map(ports::ONE_ADDRESS, 5),
         ports::map(ports::ALL_ADDRESSES, 6),
         ports::selves(7),
+        message::set(SEALED, 8, 1),
     ];
     batch.extend(message::chains());
     batch.extend(CHAINS.map(message::flush));
@@ -102,13 +111,12 @@ pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
     commit(batch)
 }
 
-/// Whether the table has its rules and the bridge is in the sets it belongs to. False after
+/// Whether the table has its rules and the bridges are in the sets they belong to. False after
 /// something flushed or changed the table; [`super::ensure_bridge`] repairs it.
 ///
 /// # Errors
 /// The request that the kernel refused.
-pub fn verify(config: &BridgeConfig) -> Result<bool, NetworkError> {
-    super::link::check_name(&config.name)?;
+pub fn verify(configs: &[BridgeConfig]) -> Result<bool, NetworkError> {
     let mut socket = open()?;
     let mut rules = 0;
     socket.dump(message::list_rules(), |object: Wrapped| {
@@ -117,12 +125,14 @@ pub fn verify(config: &BridgeConfig) -> Result<bool, NetworkError> {
     if rules != RULE_COUNT {
         return Ok(false);
     }
-    for (set, belongs) in membership(config) {
-        if elements(&mut socket, set)?.contains(&config.name) != belongs {
-            return Ok(false);
-        }
+    let mut members = BTreeSet::new();
+    for set in SETS {
+        members.extend(elements(&mut socket, set)?.into_iter().map(|name| (set, name)));
     }
-    Ok(true)
+    let has = |set, config: &BridgeConfig| members.contains(&(set, config.name.clone()));
+    Ok(configs.iter().all(|config| {
+        membership(config).into_iter().all(|(set, belongs)| has(set, config) == belongs)
+    }))
 }
 
 /// Takes the bridge out of the sets; without any bridge left, the table goes.
@@ -240,8 +250,14 @@ impl RuleChanges {
     }
 }
 
-fn membership(config: &BridgeConfig) -> [(&'static str, bool); 4] {
-    [(BRIDGES, true), (HIDDEN, config.masquerade), (TOGETHER, config.icc), (HAIRPIN, true)]
+fn membership(config: &BridgeConfig) -> [(&'static str, bool); 5] {
+    [
+        (BRIDGES, true),
+        (HIDDEN, config.masquerade),
+        (TOGETHER, config.icc),
+        (HAIRPIN, true),
+        (SEALED, config.internal),
+    ]
 }
 
 fn rules() -> [Request<Wrapped>; RULE_COUNT] {
@@ -255,6 +271,8 @@ fn rules() -> [Request<Wrapped>; RULE_COUNT] {
         rule(PREROUTING, ports::to_any_address()),
         rule(OUTPUT, ports::to_one_address()),
         rule(OUTPUT, ports::to_any_address()),
+        rule(FORWARD, [name_in(In, SEALED), both_names_not_in(HAIRPIN), drop()].concat()),
+        rule(FORWARD, [name_in(Out, SEALED), both_names_not_in(HAIRPIN), drop()].concat()),
         rule(FORWARD, [is_reply(), accept()].concat()),
         rule(FORWARD, [is_translated(), name_in(Out, BRIDGES), accept()].concat()),
         rule(FORWARD, [both_names_in(TOGETHER), accept()].concat()),
@@ -290,7 +308,7 @@ fn commit(mut batch: Vec<Request<Wrapped>>) -> Result<(), NetworkError> {
     open()?.execute(batch)
 }
 
-fn open() -> Result<Netlink, NetworkError> {
+pub(super) fn open() -> Result<Netlink, NetworkError> {
     Netlink::open(NETLINK_NETFILTER)
         .map_err(|source| NetworkError::Call { call: "socket(NETLINK_NETFILTER)".into(), source })
 }

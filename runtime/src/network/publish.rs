@@ -110,20 +110,21 @@ pub fn unpublish(publications: &[Publication]) -> Result<(), NetworkError> {
     }
 }
 
-/// Makes the table lead these ports to the containers of the bridge and no others: what is missing is
-/// added; what leads to this bridge's subnet, or to no subnet of a bridge of ours, and is not wanted, goes.
+/// Makes the table lead these ports to the containers of the bridges and no others: what is missing is
+/// added; what leads to these bridges' subnets, or to no subnet of a bridge in the table, and is not wanted, goes.
 /// Bridges that are no longer there leave the table as well.
 ///
 /// # Errors
 /// The request that the kernel refused.
 pub fn restore_published(
-    config: &BridgeConfig,
+    configs: &[BridgeConfig],
     wanted: &[Publication],
 ) -> Result<(), NetworkError> {
     let bridges = nft::bridges()?;
     let route = netns::open_route_socket()?;
     let (mut gone, mut others) = (Vec::new(), Vec::new());
-    for name in bridges.iter().filter(|name| **name != config.name) {
+    let ours = |name: &String| configs.iter().any(|config| config.name == *name);
+    for name in bridges.iter().filter(|name| !ours(name)) {
         if link::index_of(&route, name)?.is_none() {
             gone.push(name.clone());
         } else if let Some((address, prefix)) = super::bridge_address(name)? {

@@ -1,12 +1,14 @@
-//! What the host routes already: subnets that no network of ours may take.
+//! What the host routes already, which no network of ours may take; and the default route of a container.
 
 use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
 
+use netlink_packet_core::NLM_F_ACK;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::Request;
-use super::{NetworkError, netns};
+use super::{NetworkError, link, netns};
 
 /// The IPv4 subnets with a route of their own in any table, as (address, prefix), the default route
 /// left out. Routes of this host's own addresses count through their subnets.
@@ -34,4 +36,27 @@ pub fn host_routes() -> Result<Vec<(Ipv4Addr, u8)>, NetworkError> {
     found.sort_unstable();
     found.dedup();
     Ok(found)
+}
+
+/// Makes `via` (interface and gateway) the only IPv4 default route of a network namespace; `None` leaves none.
+///
+/// # Errors
+/// [`NetworkError::NoInterface`], or the request that the kernel refused.
+pub fn lead_out(netns: BorrowedFd<'_>, via: Option<(&str, Ipv4Addr)>) -> Result<(), NetworkError> {
+    let mut inside = netns::route_socket(netns)?;
+    let new = match via {
+        Some((interface, gateway)) => {
+            let index = link::index_of(&inside, interface)?
+                .ok_or_else(|| NetworkError::NoInterface { name: interface.to_owned() })?;
+            Some(link::default_route(index, gateway, NLM_F_ACK))
+        }
+        None => None,
+    };
+    loop {
+        match inside.execute(vec![link::remove_default_route(NLM_F_ACK)]) {
+            Err(error) if error.errno() == Some(libc::ESRCH) => break,
+            removed => removed?,
+        }
+    }
+    new.map_or(Ok(()), |route| inside.execute(vec![route]))
 }

@@ -65,8 +65,13 @@ pub fn detach(host_name: &str) -> Result<(), NetworkError> {
 /// # Errors
 /// The request that the kernel refused.
 pub fn let_hairpin(host_name: &str) -> Result<(), NetworkError> {
+    set_port(host_name, InfoBridgePort::HairpinMode(true))
+}
+
+fn set_port(host_name: &str, setting: InfoBridgePort) -> Result<(), NetworkError> {
     link::check_name(host_name)?;
-    let port = vec![InfoBridgePort::HairpinMode(true)];
+    let what = format!("set {setting:?} of {host_name}");
+    let port = vec![setting];
     let attributes = vec![
         LinkAttribute::IfName(host_name.to_owned()),
         LinkAttribute::LinkInfo(vec![
@@ -76,8 +81,16 @@ pub fn let_hairpin(host_name: &str) -> Result<(), NetworkError> {
     ];
     // Not RTM_SETLINK, which passes over what is special to the kind of port.
     let message = RouteNetlinkMessage::NewLink(link::message(0, false, attributes));
-    let request = Request::new(format!("let {host_name} hairpin"), NLM_F_ACK, message);
+    let request = Request::new(what, NLM_F_ACK, message);
     netns::open_route_socket()?.execute(vec![request])
+}
+
+/// Bars a bridge's port from the other ports that are barred so; the host is still reached.
+///
+/// # Errors
+/// The request that the kernel refused.
+pub fn isolate(host_name: &str) -> Result<(), NetworkError> {
+    set_port(host_name, InfoBridgePort::Isolated(true))
 }
 
 /// The request that makes both ends. The kernel sets flags and master of the outer end in the same

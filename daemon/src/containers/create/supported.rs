@@ -18,14 +18,6 @@ fn mounts(request: &CreateRequest, kind: &str) -> bool {
     request.host_config.mounts.iter().flatten().any(of_kind)
 }
 
-fn endpoint(
-    request: &CreateRequest,
-    asks: fn(&api_spec::network::EndpointSettings) -> bool,
-) -> bool {
-    let endpoints = request.networking_config.endpoints_config.as_ref();
-    endpoints.is_some_and(|endpoints| endpoints.values().any(asks))
-}
-
 fn throttled(host_config: &HostConfig) -> bool {
     some(host_config.blkio_device_read_bps.as_ref())
         || some(host_config.blkio_device_write_bps.as_ref())
@@ -33,49 +25,7 @@ fn throttled(host_config: &HostConfig) -> bool {
         || some(host_config.blkio_device_write_iops.as_ref())
 }
 
-fn is_standard_network(name: &str) -> bool {
-    matches!(name, "" | "default" | "bridge" | "none" | "host")
-        || matches!(mode(name), Mode::Container(_))
-}
-
-const LATER: [Row; 23] = [
-    (
-        "HostConfig.NetworkMode",
-        |request| !is_standard_network(&request.host_config.network_mode),
-        "there are no user-defined networks yet",
-    ),
-    (
-        "NetworkingConfig.EndpointsConfig",
-        |request| {
-            let endpoints = request.networking_config.endpoints_config.iter().flatten();
-            endpoints.into_iter().any(|(name, _)| !is_standard_network(name))
-        },
-        "there are no user-defined networks yet",
-    ),
-    (
-        "NetworkingConfig.EndpointsConfig.MacAddress",
-        |request| endpoint(request, |endpoint| !endpoint.mac_address.is_empty()),
-        "addresses can not be chosen yet",
-    ),
-    (
-        "NetworkingConfig.EndpointsConfig.DriverOpts",
-        |request| {
-            endpoint(request, |endpoint| {
-                endpoint.driver_opts.as_ref().is_some_and(|options| !options.is_empty())
-            })
-        },
-        "the default bridge has no options",
-    ),
-    (
-        "MacAddress",
-        |request| !request.config.mac_address.is_empty(),
-        "addresses can not be chosen yet",
-    ),
-    (
-        "HostConfig.Links",
-        |request| some(request.host_config.links.as_ref()),
-        "links are not there yet",
-    ),
+const LATER: [Row; 17] = [
     ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
     ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
     ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
@@ -173,7 +123,7 @@ mod tests {
     #[test]
     fn what_docker_run_sends_is_supported() {
         let body = r#"{"Volumes":{},"HostConfig":{"Binds":["/a:/b","vol:/c"],"PortBindings":{"80/tcp":[{"HostPort":"80"}]},"NetworkMode":"default",
-            "BlkioDeviceReadBps":[],"Links":null,"MemorySwappiness":-1,"UsernsMode":"host"},
+            "BlkioDeviceReadBps":[],"Links":["a:b"],"MemorySwappiness":-1,"UsernsMode":"host"},
             "NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":"","DriverOpts":null}}}}"#;
         assert_eq!(refused(body), None);
     }
@@ -181,7 +131,6 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused_by_name() {
         for (body, field) in [
-            (r#"{"HostConfig":{"NetworkMode":"mine"}}"#, "NetworkMode"),
             (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
             (r#"{"HostConfig":{"UsernsMode":"private"}}"#, "UsernsMode"),
         ] {

@@ -10,6 +10,7 @@ use runtime::plan::Plan;
 use super::{Exec, ExecStart};
 use crate::containers::Service;
 use crate::containers::error::Error;
+use crate::containers::prepare::with_links;
 use crate::containers::signals;
 use crate::containers::state::Running;
 use crate::spec::{self, Files, Joined, Source};
@@ -77,9 +78,13 @@ impl Task {
     fn plan(&self) -> Result<Plan, Error> {
         let definition = &self.exec.container.definition;
         let files = Files::default();
+        let name = &self.exec.container.snapshot().name;
+        // Whatever is linked now; an exec does not fail for what has gone since the start.
+        let linked = self.service.linked(definition, name).unwrap_or_default();
+        let config = with_links(&definition.config, &linked);
         let source = Source {
             id: &definition.id,
-            config: &definition.config,
+            config: &config,
             host_config: &definition.host_config,
             files: &files,
             volumes: &[],

@@ -66,6 +66,7 @@ mod tests {
             host_config: HostConfig::default(),
             volumes: Vec::new(),
             inherited: Vec::new(),
+            links: Vec::new(),
         };
         let render = |template| render(template, &definition, "web");
         let text = render("{{.Name}}/{{ .ID }}-{{.ImageID}}:{{.ImageName}}").unwrap();

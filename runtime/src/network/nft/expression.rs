@@ -105,6 +105,15 @@ pub(super) fn both_names_in(set: &str) -> Vec<Expressions> {
     vec![Direction::In.load(Register::Reg1), Direction::Out.load(Register::Reg2), lookup(set, 0)]
 }
 
+/// `iifname . oifname != @set`
+pub(super) fn both_names_not_in(set: &str) -> Vec<Expressions> {
+    vec![
+        Direction::In.load(Register::Reg1),
+        Direction::Out.load(Register::Reg2),
+        lookup(set, LOOKUP_INVERTED),
+    ]
+}
+
 /// `accept` or `drop`
 pub(super) fn verdict(accept: bool) -> Expressions {
     let code = Verdict::Other(if accept { ACCEPT } else { DROP });

@@ -89,6 +89,11 @@ pub(super) fn chains() -> [Request<Wrapped>; 5] {
     ]
 }
 
+/// The one chain of a container's own table.
+pub(super) fn output_chain() -> Request<Wrapped> {
+    chain(super::OUTPUT, "nat", InetHookNumber::LocalOut, PRIORITY_DESTINATION_NAT)
+}
+
 fn chain(name: &str, kind: &str, hook: InetHookNumber, priority: u32) -> Request<Wrapped> {
     let message = ChainMessage {
         attributes: vec![

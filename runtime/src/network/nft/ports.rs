@@ -261,6 +261,34 @@ pub(super) fn to_itself() -> Vec<Expressions> {
     ]
 }
 
+/// `ip daddr <address> meta l4proto <protocol> th dport <port>`
+pub(super) fn to_port(address: Ipv4Addr, protocol: Protocol, port: u16) -> Vec<Expressions> {
+    let is = |value: &[u8]| compare(Operator::Equal, value.to_vec());
+    vec![
+        load(DESTINATION_ADDRESS, Register::Reg1),
+        is(&address.octets()),
+        Expressions::Meta(vec![
+            Meta::DestinationRegister(Register::Reg1),
+            Meta::Key(MetaKey::L4Proto),
+        ]),
+        is(&[protocol.number()]),
+        load(DESTINATION_PORT, Register::Reg1),
+        is(&port.to_be_bytes()),
+    ]
+}
+
+/// `dnat ip to :<port>`, the port being in the first register.
+pub(super) fn to_other_port() -> Expressions {
+    other(
+        "nat",
+        &[
+            (NAT_TYPE, NAT_DESTINATION),
+            (NAT_FAMILY, FAMILY_IPV4),
+            (NAT_PORT, Register::Reg1.into()),
+        ],
+    )
+}
+
 /// `ip daddr 127.0.0.0/8`
 pub(super) fn to_loopback() -> Vec<Expressions> {
     in_loopback(DESTINATION_ADDRESS)

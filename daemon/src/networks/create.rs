@@ -1,0 +1,222 @@
+//! A new network: what is asked for, checked and filled in.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use api_spec::network::{Ipam, IpamConfig, NetworkCreate};
+use runtime::network::ipam::{Pool, Subnet};
+use runtime::network::{self, BridgeConfig};
+
+use super::check::{self, Block};
+use super::record::{Bridge, Driver, IPAM_DRIVER, Network};
+use super::rules::Rules;
+use super::{Error, leases, options, taken};
+
+/// Digits of the id that name a bridge.
+const BRIDGE_DIGITS: usize = 12;
+
+/// The network that a client asks for, beside those that there are.
+pub(super) fn plan(
+    request: &NetworkCreate,
+    others: &[Arc<Network>],
+    pools: &Pool,
+) -> Result<Network, Error> {
+    check_name(&request.name, others)?;
+    let ipv6 = request.enable_ipv6.unwrap_or(false);
+    let asked = request.ipam.clone().unwrap_or_default();
+    check::ipam(&asked, ipv6).map_err(Error::Invalid)?;
+    let driver = driver(request)?;
+    if !matches!(asked.driver.as_str(), "" | IPAM_DRIVER) {
+        return Err(Error::NoPlugin(asked.driver));
+    }
+    if ipv6 && driver == Driver::Bridge {
+        return Err(Error::Unsupported("networks with IPv6 are not supported yet".to_owned()));
+    }
+    let scope = if request.scope.is_empty() { "local" } else { &request.scope };
+    let mut network = Network {
+        id: hex::encode(rand::random::<[u8; 32]>()),
+        internal: request.internal,
+        attachable: request.attachable,
+        config_only: request.config_only,
+        ipv6,
+        scope: scope.to_owned(),
+        options: request.options.clone().unwrap_or_default(),
+        labels: request.labels.clone().unwrap_or_default(),
+        ..Network::plain(&request.name, driver, &jiff::Timestamp::now().to_string())
+    };
+    network.ipam.config.clone_from(&asked.config);
+    network.ipam.options = asked.options.clone();
+    if driver == Driver::Bridge {
+        bridge(&mut network, &asked, others, pools)?;
+    }
+    Ok(network)
+}
+
+fn check_name(name: &str, others: &[Arc<Network>]) -> Result<(), Error> {
+    if name.trim().is_empty() {
+        return Err(Error::Invalid(format!("invalid name: {name}")));
+    }
+    if matches!(name, "bridge" | "host" | "none" | "default") {
+        let why = format!("operation is not permitted on predefined {name} network ");
+        return Err(Error::Forbidden(why));
+    }
+    match others.iter().any(|other| other.name == name) {
+        true => Err(Error::NameTaken(name.to_owned())),
+        false => Ok(()),
+    }
+}
+
+fn driver(request: &NetworkCreate) -> Result<Driver, Error> {
+    let forbidden = |why: &str| Err(Error::Forbidden(why.to_owned()));
+    if request.scope == "swarm" {
+        return forbidden("cannot create a swarm scoped network when swarm is not active");
+    }
+    if request.ingress {
+        return forbidden("Ingress network can only be global scope network");
+    }
+    if let Some(from) = request.config_from.as_ref().filter(|from| !from.network.is_empty()) {
+        let why = format!("ConfigFrom ({}) is not supported yet", from.network);
+        return Err(Error::Unsupported(why));
+    }
+    match request.driver.as_str() {
+        _ if request.config_only => Ok(Driver::Null),
+        "" | "bridge" | "default" => Ok(Driver::Bridge),
+        "host" | "null" => {
+            forbidden(&format!("only one instance of {:?} network is allowed", request.driver))
+        }
+        "overlay" => forbidden(
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
+             node to swarm and try again.",
+        ),
+        "macvlan" | "ipvlan" => Err(Error::Unsupported(format!(
+            "networks of the driver {:?} are not supported yet",
+            request.driver
+        ))),
+        other => Err(Error::NoPlugin(other.to_owned())),
+    }
+}
+
+/// Fills in the bridge: the client's subnet, or the first one that is free.
+fn bridge(
+    network: &mut Network,
+    asked: &Ipam,
+    others: &[Arc<Network>],
+    pools: &Pool,
+) -> Result<(), Error> {
+    let options = options::read(&network.options)?;
+    let v4 = |config: &&IpamConfig| {
+        Block::parse(&config.subnet).is_some_and(|block| block.address.is_ipv4())
+    };
+    let configs: Vec<_> = asked.config.iter().flatten().filter(v4).collect();
+    let (gateway, prefix) = match configs.as_slice() {
+        [] => automatic(network, others, pools)?,
+        [config] => chosen(config, others)?,
+        _ => return Err(several(&configs)),
+    };
+    let config = configs.first();
+    let range = config.and_then(|config| Block::parse(&config.ip_range));
+    let reserved = config.and_then(|config| config.auxiliary_addresses.as_ref());
+    let bridge = Bridge {
+        name: options.name.unwrap_or_else(|| format!("br-{}", &network.id[..BRIDGE_DIGITS])),
+        gateway,
+        prefix,
+        range: range.and_then(|block| Some((v4_of(block.address)?, block.prefix))),
+        reserved: reserved.iter().flat_map(|it| it.values()).flat_map(|it| it.parse()).collect(),
+        chosen: config.is_some(),
+        mtu: options.mtu,
+        masquerade: options.masquerade,
+        icc: options.icc,
+        publish_on: options.publish_on,
+        interface_prefix: options.interface_prefix,
+    };
+    check_bridge(&bridge, network, others)?;
+    network.bridge = Some(bridge);
+    Ok(())
+}
+
+fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn automatic(
+    network: &mut Network,
+    others: &[Arc<Network>],
+    pools: &Pool,
+) -> Result<(Ipv4Addr, u8), Error> {
+    let subnet = pools.pick(&taken(others.iter().map(|other| &**other))?)?;
+    let gateway = subnet.first_address();
+    let shown = IpamConfig {
+        subnet: subnet.to_string(),
+        gateway: gateway.to_string(),
+        ..IpamConfig::default()
+    };
+    network.ipam.config.get_or_insert_default().push(shown);
+    Ok((gateway, subnet.prefix()))
+}
+
+fn overlap() -> Error {
+    Error::Forbidden("Pool overlaps with other one on this address space".to_owned())
+}
+
+fn chosen(config: &IpamConfig, others: &[Arc<Network>]) -> Result<(Ipv4Addr, u8), Error> {
+    let block = Block::parse(&config.subnet).ok_or_else(overlap)?;
+    let taken = others.iter().flat_map(|other| other.ipam.config.iter().flatten());
+    if taken.filter_map(|it| Block::parse(&it.subnet)).any(|other| other.overlaps(block)) {
+        return Err(overlap());
+    }
+    let address = v4_of(block.address).ok_or_else(overlap)?;
+    let subnet = Subnet::of(address, block.prefix).map_err(|_| overlap())?;
+    let gateway = config.gateway.parse().unwrap_or(subnet.first_address());
+    if !subnet.is_usable(gateway) {
+        let why = format!("failed to allocate gateway ({gateway}): Address already in use");
+        return Err(Error::Failed(why));
+    }
+    Ok((gateway, block.prefix))
+}
+
+fn several(configs: &[&IpamConfig]) -> Error {
+    let blocks: Vec<_> = configs.iter().filter_map(|it| Block::parse(&it.subnet)).collect();
+    let overlapping = blocks
+        .iter()
+        .enumerate()
+        .any(|(at, block)| blocks.iter().skip(at + 1).any(|other| other.overlaps(*block)));
+    if overlapping {
+        return overlap();
+    }
+    Error::Forbidden("bridge driver doesn't support multiple subnets".to_owned())
+}
+
+fn check_bridge(bridge: &Bridge, network: &Network, others: &[Arc<Network>]) -> Result<(), Error> {
+    let same = |other: &&Arc<Network>| {
+        other.bridge.as_ref().is_some_and(|theirs| theirs.name == bridge.name)
+    };
+    if let Some(other) = others.iter().find(same) {
+        return Err(Error::Forbidden(format!(
+            "cannot create network {} ({name}): conflicts with network {} ({name}): networks have same bridge name",
+            network.id,
+            other.id,
+            name = bridge.name
+        )));
+    }
+    // Addresses that two want are told now, not at the next start of the daemon.
+    leases(bridge).map(drop)
+}
+
+/// Makes the bridge; an interface that is there already is somebody else's.
+pub(super) fn make(rules: &Rules, config: BridgeConfig) -> Result<(), Error> {
+    if network::link_exists(&config.name)? {
+        let why =
+            format!("cannot create bridge {}: the host has an interface of this name", config.name);
+        return Err(Error::Forbidden(why));
+    }
+    let name = config.name.clone();
+    rules.add(config).map_err(|error| {
+        if let Err(error) = rules.remove(&name) {
+            tracing::warn!(link.name = name, %error, "a bridge is left");
+        }
+        error.into()
+    })
+}

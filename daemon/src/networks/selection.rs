@@ -1,0 +1,80 @@
+//! Which networks a list shows and a prune takes: filters as data.
+
+use api_spec::filters::Filters;
+use jiff::Timestamp;
+
+use super::{Error, Network};
+use crate::events::time;
+
+/// Keys of the list's filters.
+const LIST_FILTERS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
+/// Keys of the prune's filters.
+const PRUNE_FILTERS: [&str; 3] = ["label", "label!", "until"];
+
+/// A client's choice of networks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    filters: Filters,
+    /// Only those that nobody uses, or that somebody does.
+    dangling: Option<bool>,
+    /// Only those created before.
+    until: Option<Timestamp>,
+}
+
+impl Selection {
+    /// For a list.
+    pub(crate) fn of_list(filters: Filters) -> Result<Self, Error> {
+        filters.validate(&LIST_FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
+        if let Some(kind) = filters.get("type").find(|kind| !matches!(*kind, "custom" | "builtin"))
+        {
+            return Err(Error::Failed(format!("invalid filter: 'type'='{kind}'")));
+        }
+        let dangling = filters.boolean("dangling").map_err(|_| {
+            let why = "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")";
+            Error::Invalid(why.to_owned())
+        })?;
+        Ok(Self { filters, dangling, until: None })
+    }
+
+    /// For a prune.
+    pub(crate) fn of_prune(filters: Filters) -> Result<Self, Error> {
+        filters.validate(&PRUNE_FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
+        let until = filters.get("until").next().map(str::to_owned);
+        let until = until.map(|text| {
+            time::parse(&text, Timestamp::now()).ok().ok_or_else(|| {
+                Error::Invalid(format!("failed to parse value as time or duration: {text:?}"))
+            })
+        });
+        Ok(Self { until: until.transpose()?, dangling: Some(true), filters })
+    }
+
+    /// Whether the choice has this network, which containers use or not.
+    pub(super) fn contains(&self, network: &Network, used: bool) -> bool {
+        let filters = &self.filters;
+        let label = |name: &str| network.labels.get(name).map(String::as_str);
+        let without = filters.contains("label!") && filters.matches_labels("label!", label);
+        let created = network.created.parse::<Timestamp>().ok();
+        let kind = if network.is_predefined() { "builtin" } else { "custom" };
+        filters.matches("driver", network.driver.name())
+            && filters.matches_by("id", |wanted| network.id.contains(wanted))
+            && filters.matches_by("name", |wanted| is_named(wanted, &network.name))
+            && filters.matches_labels("label", label)
+            && !without
+            && filters.matches("scope", &network.scope)
+            && filters.matches("type", kind)
+            && self.dangling.is_none_or(|dangling| dangling == (!used && !network.is_predefined()))
+            && self.until.is_none_or(|until| created.is_some_and(|created| created < until))
+    }
+}
+
+/// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
+fn is_named(wanted: &str, name: &str) -> bool {
+    let (wanted, start) = wanted.strip_prefix('^').map_or((wanted, false), |rest| (rest, true));
+    let (wanted, end) = wanted.strip_suffix('$').map_or((wanted, false), |rest| (rest, true));
+    match (start, end) {
+        (true, true) => name == wanted,
+        (true, false) => name.starts_with(wanted),
+        (false, true) => name.ends_with(wanted),
+        (false, false) => name.contains(wanted),
+    }
+}

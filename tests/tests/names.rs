@@ -1,0 +1,291 @@
+//! Names in networks: the name server of containers, and links.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use harness::daemon::Options;
+use harness::patience::becomes;
+use harness::{Daemon, name};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A network of the test's own; removed with the value.
+struct Network<'a> {
+    daemon: &'a Daemon,
+    name: String,
+}
+
+impl<'a> Network<'a> {
+    #[track_caller]
+    fn new(daemon: &'a Daemon, mut body: Value) -> Self {
+        let name = name();
+        body["Name"] = json!(name);
+        daemon.http().post_json("/networks/create", &body).expect(201);
+        Self { daemon, name }
+    }
+
+    #[track_caller]
+    fn sleeper(&self, endpoint: &Value, beside: &Value) -> String {
+        let name = &self.name;
+        let mut body = json!({
+            "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
+            "HostConfig": { "NetworkMode": name },
+            "NetworkingConfig": { "EndpointsConfig": { name: endpoint } },
+        });
+        for (key, value) in beside.as_object().into_iter().flatten() {
+            match (key.as_str(), value.as_object()) {
+                ("HostConfig", Some(fields)) => {
+                    for (key, value) in fields {
+                        body["HostConfig"][key] = value.clone();
+                    }
+                }
+                _ => body[key] = value.clone(),
+            }
+        }
+        self.daemon.launch(&body)
+    }
+
+    fn address(&self, id: &str) -> String {
+        let endpoint = &self.daemon.inspect(id)["NetworkSettings"]["Networks"][&self.name];
+        endpoint["IPAddress"].as_str().expect("an address").to_owned()
+    }
+}
+
+impl Drop for Network<'_> {
+    fn drop(&mut self) {
+        let http = self.daemon.http();
+        let seen = http.get(&format!("/networks/{}", self.name));
+        if seen.status == 200 {
+            for id in seen.json()["Containers"].as_object().into_iter().flat_map(|map| map.keys()) {
+                http.delete(&format!("/containers/{id}?force=1"));
+            }
+            http.delete(&format!("/networks/{}", self.name));
+        }
+    }
+}
+
+fn lookup(daemon: &Daemon, id: &str, kind: &str, name: &str) -> (i64, harness::stdcopy::Output) {
+    daemon.exec(id, &["sh", "-c", &format!("nslookup -type={kind} {name}")])
+}
+
+/// The addresses that a container gets for a name.
+fn looked_up(daemon: &Daemon, id: &str, name: &str) -> Vec<String> {
+    let (_, output) = lookup(daemon, id, "a", name);
+    let answers = output.stdout.split("answer:").nth(1).unwrap_or_default();
+    let lines = answers.lines().filter_map(|line| line.strip_prefix("Address: "));
+    lines.map(str::to_owned).collect()
+}
+
+fn name_of(daemon: &Daemon, id: &str) -> String {
+    daemon.inspect(id)["Name"].as_str().expect("a name").trim_start_matches('/').to_owned()
+}
+
+#[test]
+fn names_aliases_and_ids_lead_to_containers() {
+    let daemon = Daemon::start();
+    let network = Network::new(&daemon, json!({}));
+    let web =
+        network.sleeper(&json!({ "Aliases": ["www", "all"] }), &json!({ "Hostname": "webhost" }));
+    let other = network.sleeper(&json!({ "Aliases": ["all"] }), &json!({}));
+    let address = network.address(&web);
+    let own = name_of(&daemon, &web);
+    for name in [own.as_str(), "WWW", &web[..12], "webhost", &format!("{own}.{}", network.name)] {
+        assert_eq!(looked_up(&daemon, &other, name), [address.as_str()], "{name}");
+    }
+    let mut all = looked_up(&daemon, &other, "all");
+    all.sort();
+    let mut both = vec![address.clone(), network.address(&other)];
+    both.sort();
+    assert_eq!(all, both);
+    let names = &daemon.inspect(&web)["NetworkSettings"]["Networks"][&network.name]["DNSNames"];
+    assert_eq!(*names, json!([own, "www", "all", &web[..12], "webhost"]));
+
+    let (_, none) = lookup(&daemon, &other, "aaaa", "www");
+    assert!(
+        !none.stdout.contains("can't find") && !none.stdout.contains("Name:"),
+        "{}",
+        none.stdout
+    );
+    let turned: Vec<_> = address.split('.').rev().collect();
+    let pointer = format!("{}.in-addr.arpa", turned.join("."));
+    let (_, reverse) = lookup(&daemon, &other, "ptr", &pointer);
+    assert!(
+        reverse.stdout.contains(&format!("name = {own}.{}", network.name)),
+        "{}",
+        reverse.stdout
+    );
+
+    let other_name = name();
+    daemon.http().post(&format!("/containers/{web}/rename?name={other_name}")).expect(204);
+    assert_eq!(looked_up(&daemon, &other, &other_name), [address]);
+    assert!(looked_up(&daemon, &other, &own).is_empty());
+    daemon.remove(&web);
+    assert!(looked_up(&daemon, &other, &other_name).is_empty());
+}
+
+#[test]
+fn names_end_at_the_network_s_border() {
+    let daemon = Daemon::start();
+    let (one, two) = (Network::new(&daemon, json!({})), Network::new(&daemon, json!({})));
+    let here = one.sleeper(&json!({ "Aliases": ["here"] }), &json!({}));
+    let there = two.sleeper(&json!({ "Aliases": ["there"] }), &json!({}));
+    assert!(looked_up(&daemon, &here, "there").is_empty());
+    let body = json!({ "Container": here, "EndpointConfig": { "Aliases": ["guest"] } });
+    daemon.http().post_json(&format!("/networks/{}/connect", two.name), &body).expect(200);
+    assert_eq!(looked_up(&daemon, &here, "there"), [two.address(&there)]);
+    assert_eq!(looked_up(&daemon, &there, "guest"), [two.address(&here)]);
+    assert!(looked_up(&daemon, &there, "here").is_empty());
+    let body = json!({ "Container": here });
+    daemon.http().post_json(&format!("/networks/{}/disconnect", two.name), &body).expect(200);
+    assert!(looked_up(&daemon, &here, "there").is_empty());
+    assert!(looked_up(&daemon, &there, "guest").is_empty());
+}
+
+#[test]
+fn a_container_of_the_default_bridge_gets_names_with_its_first_network() {
+    let daemon = Daemon::start();
+    let network = Network::new(&daemon, json!({}));
+    let peer = network.sleeper(&json!({ "Aliases": ["peer"] }), &json!({}));
+    let id = daemon.launch(&json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
+        "HostConfig": { "NetworkMode": "bridge" } }));
+    let servers =
+        |id: &str| daemon.exec(id, &["sh", "-c", "grep nameserver /etc/resolv.conf"]).1.stdout;
+    assert!(!servers(&id).contains("127.0.0.11"));
+    let body = json!({ "Container": id });
+    daemon.http().post_json(&format!("/networks/{}/connect", network.name), &body).expect(200);
+    assert_eq!(servers(&id), "nameserver 127.0.0.11\n");
+    assert_eq!(looked_up(&daemon, &id, "peer"), [network.address(&peer)]);
+    assert_eq!(looked_up(&daemon, &peer, &name_of(&daemon, &id)), [network.address(&id)]);
+    daemon.remove(&id);
+}
+
+#[test]
+fn resolv_conf_names_the_container_s_own_server() {
+    let daemon = Daemon::start();
+    let network = Network::new(&daemon, json!({}));
+    let id = network.sleeper(
+        &json!({}),
+        &json!({ "HostConfig": { "Dns": ["192.0.2.7"],
+        "DnsSearch": ["example.org"], "DnsOptions": ["timeout:3"] } }),
+    );
+    let (_, output) = daemon.exec(&id, &["sh", "-c", "grep -v ^# /etc/resolv.conf"]);
+    let lines: Vec<_> = output.stdout.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["nameserver 127.0.0.11", "search example.org", "options timeout:3 ndots:0"]);
+}
+
+#[test]
+fn links_are_names_of_one_s_own() {
+    let daemon = Daemon::start();
+    let network = Network::new(&daemon, json!({}));
+    let db = network.sleeper(&json!({}), &json!({}));
+    let link = format!("{}:database", name_of(&daemon, &db));
+    let web = network.sleeper(&json!({ "Links": [link] }), &json!({}));
+    let other = network.sleeper(&json!({}), &json!({}));
+    assert_eq!(looked_up(&daemon, &web, "database"), [network.address(&db)]);
+    assert!(looked_up(&daemon, &other, "database").is_empty());
+}
+
+#[test]
+fn links_of_the_default_bridge_are_in_hosts_and_environment() {
+    let daemon = Daemon::start();
+    let body = json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL", "Env": ["FOO=bar"],
+        "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "NetworkMode": "bridge" } });
+    let db = daemon.create(&body);
+    let db_name = name_of(&daemon, &db);
+    let linking = json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
+        "HostConfig": { "NetworkMode": "bridge", "Links": [format!("{db_name}:my-db")] } });
+    let web = daemon.create(&linking);
+    let web_name = name_of(&daemon, &web);
+    assert_eq!(
+        daemon.inspect(&web)["HostConfig"]["Links"],
+        json!([format!("/{db_name}:/{web_name}/my-db")])
+    );
+    let refused = daemon.http().post(&format!("/containers/{web}/start")).expect(500).message();
+    assert_eq!(
+        refused,
+        format!("Cannot link to a non running container: /{db_name} AS /{web_name}/my-db")
+    );
+    daemon.start_container(&db);
+    daemon.start_container(&web);
+    let settings = daemon.inspect(&db)["NetworkSettings"]["Networks"]["bridge"].clone();
+    let address = settings["IPAddress"].as_str().expect("an address");
+    let (_, hosts) = daemon.exec(&web, &["cat", "/etc/hosts"]);
+    assert!(
+        hosts.stdout.contains(&format!("{address}\tmy-db {} {db_name}\n", &db[..12])),
+        "{}",
+        hosts.stdout
+    );
+    let (_, env) = daemon.exec(&web, &["env"]);
+    for variable in [
+        format!("MY_DB_PORT=tcp://{address}:80"),
+        format!("MY_DB_PORT_80_TCP_ADDR={address}"),
+        format!("MY_DB_NAME=/{web_name}/my-db"),
+        "MY_DB_ENV_FOO=bar".to_owned(),
+    ] {
+        assert!(env.stdout.lines().any(|line| line == variable), "{variable}: {}", env.stdout);
+    }
+    let nobody = json!({ "Cmd": ["true"], "HostConfig": { "Links": ["nobody-here:x"] } });
+    let refused = daemon.try_create(&nobody).expect(400).message();
+    assert_eq!(refused, "could not get container for nobody-here: No such container: nobody-here");
+    daemon.remove(&web);
+    daemon.remove(&db);
+}
+
+/// A name server of the host that answers every question with 192.0.2.99.
+fn upstream() -> std::net::SocketAddr {
+    let socket = UdpSocket::bind("0.0.0.0:53").expect("port 53 of the test's own host");
+    let address = socket.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question) {
+            // The question's name ends with a zero; type and class follow. RFC 1035, section 4.1.2.
+            let name = question[12..length].iter().position(|byte| *byte == 0).unwrap_or(0);
+            let end = 12 + name + 5;
+            let mut answer = question[..end].to_vec();
+            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 99]);
+            let _gone = socket.send_to(&answer, from);
+        }
+    });
+    address
+}
+
+#[test]
+fn other_names_are_asked_of_other_servers() {
+    let Some(daemon) = Daemon::ours() else { return };
+    upstream();
+    let network = Network::new(&daemon, json!({}));
+    let inner = Network::new(&daemon, json!({ "Internal": true }));
+    let dns = json!({ "HostConfig": { "Dns": ["127.0.0.1"] } });
+    let id = network.sleeper(&json!({ "Aliases": ["own"] }), &dns);
+    assert_eq!(looked_up(&daemon, &id, "www.example.org"), ["192.0.2.99"]);
+    assert_eq!(looked_up(&daemon, &id, "own"), [network.address(&id)]);
+    let sealed = inner.sleeper(&json!({ "Aliases": ["own"] }), &dns);
+    assert!(looked_up(&daemon, &sealed, "www.example.org").is_empty());
+    assert_eq!(looked_up(&daemon, &sealed, "own"), [inner.address(&sealed)]);
+}
+
+#[test]
+fn the_next_daemon_answers_where_the_last_one_did() {
+    let Some(mut daemon) = Daemon::ours() else { return };
+    daemon.http().post_json("/networks/create", &json!({ "Name": "kept" })).expect(201);
+    let body = |alias: &str| {
+        json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
+        "HostConfig": { "NetworkMode": "kept" },
+        "NetworkingConfig": { "EndpointsConfig": { "kept": { "Aliases": [alias] } } } })
+    };
+    let (one, two) = (daemon.launch(&body("one")), daemon.launch(&body("two")));
+    let before = looked_up(&daemon, &one, "two");
+    assert_eq!(before.len(), 1);
+    daemon.kill9();
+    daemon.start_again(&Options::new());
+    assert!(becomes(PATIENCE, || looked_up(&daemon, &one, "two") == before));
+    assert!(becomes(PATIENCE, || looked_up(&daemon, &two, "one").len() == 1));
+    // A program of the container may have the port that its resolver asks.
+    let script = "(echo hi | nc -l -p 53) & for i in 1 2 3 4 5; do nc 127.0.0.1 53 && break; sleep 0.5; done";
+    assert_eq!(daemon.exec(&one, &["sh", "-c", script]).1.stdout, "hi\n");
+    daemon.remove(&one);
+    daemon.remove(&two);
+    daemon.http().delete("/networks/kept").expect(204);
+}
