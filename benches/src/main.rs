@@ -6,6 +6,7 @@
 
 mod containers;
 mod floor;
+mod logs;
 mod memory;
 mod peer;
 mod pull;
@@ -39,6 +40,14 @@ struct Flags {
     /// Size of the pulled image's layers together, in MB, unpacked
     #[arg(long, default_value_t = 250)]
     pull_size: usize,
+
+    /// Rounds of the measures of output
+    #[arg(long, default_value_t = 1)]
+    log_rounds: usize,
+
+    /// Lines of 63 bytes that a container writes
+    #[arg(long, default_value_t = 1_000_000)]
+    log_lines: usize,
 
     /// Only measures whose name contains one of these words
     #[arg(long, value_name = "WORD")]
@@ -87,6 +96,9 @@ fn main() -> Result<()> {
     }
     if flags.wants("requests") {
         requests::measure(&peers, &mut table)?;
+    }
+    if flags.wants("logs") {
+        logs::measure(&peers, flags.log_rounds, flags.log_lines, &mut table)?;
     }
     if flags.wants("pull") {
         pull::measure(&peers, flags.pulls, flags.pull_size, &mut table)?;
