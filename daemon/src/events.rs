@@ -13,7 +13,7 @@ pub(crate) mod time;
 
 /// Events that are kept for `since`.
 pub(crate) const RING_EVENTS: usize = 1024;
-/// Events that a slow subscriber may lag behind before it loses the oldest.
+/// Events that a slow subscriber may lag behind before it is let go.
 pub(crate) const SUBSCRIBER_QUEUE: usize = 1024;
 
 /// The event service. Cheap to clone.

@@ -156,3 +156,27 @@ fn reaches_the_cli() {
         assert!(seen.contains(&action), "{action}: {seen:?}");
     }
 }
+
+#[test]
+fn a_client_that_is_too_slow_is_let_go_without_a_hole() {
+    // dockerd leaves events out instead.
+    let Some(daemon) = Daemon::ours() else { return };
+    let id = daemon.create(&json!({ "Cmd": ["true"] }));
+    let only = filters(&json!({ "container": [id], "event": ["rename"] }));
+    let stream = daemon.http().open("GET", &format!("/events?filters={only}"), &[], b"");
+    assert_eq!(stream.status, 200);
+    let called = name();
+    let rename = |number: usize| {
+        let path = format!("/containers/{id}/rename?name={called}-{number}");
+        daemon.http().post(&path).expect(204);
+    };
+    (0..4000).for_each(rename);
+    let seen = stream.finish().json_lines();
+    assert!(!seen.is_empty() && seen.len() < 4000, "{}", seen.len());
+    for (number, event) in seen.iter().enumerate() {
+        let new = &event["Actor"]["Attributes"]["name"];
+        assert_eq!(*new, format!("{called}-{number}"), "a hole at {number}");
+    }
+    let log = daemon.log();
+    assert!(log.contains("too slow"), "{log}");
+}

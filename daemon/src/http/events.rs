@@ -80,7 +80,9 @@ impl Stream {
                 event = live.recv() => match event {
                     Ok(event) => self.send(&event).await?,
                     Err(RecvError::Lagged(lost)) => {
-                        tracing::warn!(lost, "a slow client of /events lost events");
+                        // A stream that ends says more than one with a hole in it.
+                        tracing::warn!(lost, "a client of /events is too slow and is let go");
+                        return Ok(());
                     }
                     Err(RecvError::Closed) => return Ok(()),
                 },

@@ -82,7 +82,8 @@ impl File {
         match self.file.write_all(bytes) {
             Ok(()) => self.size += bytes.len() as u64,
             Err(error) => {
-                self.file.set_len(self.size)?;
+                // If even that fails, the entry after it is spoilt, and readers pass over it.
+                let _ = self.file.set_len(self.size);
                 return Err(error);
             }
         }

@@ -1,5 +1,9 @@
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
 use super::*;
 
@@ -122,4 +126,89 @@ fn rotation() {
     }
     single.flush();
     assert_eq!(texts("single"), "4\n");
+}
+
+/// Runs `work` in a thread that sees a small file system at `at`, which nobody else sees.
+fn with_file_system(at: &Path, options: &str, work: impl FnOnce() + Send + 'static) {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let (at, options) = (at.to_owned(), options.to_owned());
+    let thread = std::thread::spawn(move || {
+        let none: Option<&str> = None;
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        mount(none, &at, Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).unwrap();
+        work();
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_full_disk_is_told_and_tears_no_entry() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().to_owned();
+    with_file_system(directory.path(), "size=64k", move || {
+        let (path, filler) = (at.join("x-json.log"), at.join("filler"));
+        let mut log = log(&path, None, 1);
+        log.output(Stream::Stdout, b"first\n");
+        log.flush();
+        assert_eq!(log.news(), None);
+        // What is left of the last page takes a part of what is written next.
+        assert!(fs::write(&filler, [0; 65536]).is_err());
+        let long = format!("{}\n", "y".repeat(9000));
+        log.output(Stream::Stdout, long.as_bytes());
+        log.flush();
+        let begun = log.news().unwrap();
+        assert!(!begun.over && begun.lost > 9000 && begun.error.contains("No space"), "{begun:?}");
+        log.output(Stream::Stdout, long.as_bytes());
+        log.flush();
+        assert_eq!(log.news(), None);
+        fs::remove_file(filler).unwrap();
+        log.output(Stream::Stdout, b"last\n");
+        log.flush();
+        let over = log.news().unwrap();
+        assert!(over.over && over.lost > 18_000, "{over:?}");
+        let texts: Vec<_> = entries(&path).into_iter().map(|(text, ..)| text).collect();
+        assert_eq!(texts, ["first\n", "last\n"]);
+    });
+}
+
+#[test]
+fn the_journal_gets_entries_with_their_fields() {
+    with_file_system(Path::new("/run"), "size=64k", || {
+        fs::create_dir_all("/run/systemd/journal").unwrap();
+        let journal = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
+        let fields = vec![("CONTAINER_NAME".to_owned(), "web".to_owned())];
+        let mut log = Log::open(LogConfig::Journal { fields, hurried: true }).unwrap();
+        log.output(Stream::Stdout, b"one\n");
+        log.output(Stream::Stderr, &[b'x'; LINE_MAX + 5]);
+        log.end(Stream::Stderr);
+        let next = || {
+            let mut datagram = vec![0; 2 * LINE_MAX];
+            let length = journal.recv(&mut datagram).unwrap();
+            let text = String::from_utf8(datagram[..length].to_vec()).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let has = |lines: &[String], wanted: &str| lines.iter().any(|line| line == wanted);
+        let first = next();
+        for wanted in ["MESSAGE=one", "PRIORITY=6", "CONTAINER_NAME=web"] {
+            assert!(has(&first, wanted), "{wanted}: {first:?}");
+        }
+        assert!(!first.iter().any(|line| line.contains("PARTIAL")), "{first:?}");
+        let (second, third) = (next(), next());
+        for (lines, ordinal) in [(&second, 1), (&third, 2)] {
+            assert!(has(lines, "PRIORITY=3") && has(lines, "CONTAINER_PARTIAL_MESSAGE=true"));
+            assert!(has(lines, &format!("CONTAINER_PARTIAL_ORDINAL={ordinal}")), "{lines:?}");
+        }
+        assert!(has(&third, "MESSAGE=xxxxx"));
+        let id = |lines: &[String]| {
+            lines.iter().find(|line| line.starts_with("CONTAINER_PARTIAL_ID=")).cloned()
+        };
+        assert_eq!(id(&second), id(&third));
+        drop(journal);
+        log.output(Stream::Stdout, b"nobody listens\n");
+        assert!(log.news().is_some_and(|trouble| !trouble.over));
+    });
 }
