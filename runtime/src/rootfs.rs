@@ -6,13 +6,16 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
+use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, open_tree,
 };
+use rustix::process::chdir;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Attempt, StepError, StepErrorKind};
@@ -23,6 +26,9 @@ const STEP: &str = "root file system";
 
 /// Longest value of a parameter that the kernel takes, in bytes; fsconfig(2).
 const VALUE_MAX: usize = 255;
+
+/// This process's descriptors, by their numbers.
+const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// Most layers that an overlay takes; the kernel's OVL_MAX_STACK.
 const LAYERS_MAX: usize = 500;
@@ -76,22 +82,32 @@ fn overlay(
         let why = format!("an overlay has 1 to {LAYERS_MAX} lower layers, not {}", lower.len());
         return Err(StepError::refused(STEP, why, StepErrorKind::Other));
     }
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
-        .attempt(STEP, || "fsopen(\"overlay\")".to_owned())?;
-    // Shown as the source in mountinfo.
-    fsconfig_set_string(&context, "source", "overlay")
-        .attempt(STEP, || "fsconfig(overlay, \"source\")".to_owned())?;
-    set_lower(&context, lower)?;
-    set_path(&context, "upperdir", upper)?;
-    set_path(&context, "workdir", work)?;
-    if volatile {
-        fsconfig_set_flag(&context, "volatile")
-            .attempt(STEP, || "fsconfig(overlay, \"volatile\")".to_owned())?;
+    let mount = |set_lower: fn(&OwnedFd, &[PathBuf]) -> Result<(), StepError>| {
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
+            .attempt(STEP, || "fsopen(\"overlay\")".to_owned())?;
+        // Shown as the source in mountinfo.
+        fsconfig_set_string(&context, "source", "overlay")
+            .attempt(STEP, || "fsconfig(overlay, \"source\")".to_owned())?;
+        set_path(&context, "upperdir", upper)?;
+        set_path(&context, "workdir", work)?;
+        if volatile {
+            fsconfig_set_flag(&context, "volatile")
+                .attempt(STEP, || "fsconfig(overlay, \"volatile\")".to_owned())?;
+        }
+        set_lower(&context, lower)?;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+            .attempt(STEP, || "fsmount(overlay)".to_owned())
+    };
+    match mount(create_of_each) {
+        // Kernels before 6.5 do not know `lowerdir+`, and some only say so in the end.
+        Err(StepError { errno: Some(libc::EINVAL), .. }) => mount(create_of_joined),
+        mounted => mounted,
     }
-    fsconfig_create(&context)
-        .attempt(STEP, || format!("fsconfig(overlay, create){}", complaint(&context)))?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .attempt(STEP, || "fsmount(overlay)".to_owned())
+}
+
+fn create(context: &OwnedFd) -> Result<(), StepError> {
+    fsconfig_create(context)
+        .attempt(STEP, || format!("fsconfig(overlay, create){}", complaint(context)))
 }
 
 /// Sets a directory. A path that is too long for a parameter goes by way of a descriptor.
@@ -105,32 +121,38 @@ fn set_path(context: &OwnedFd, key: &str, path: &Path) -> Result<(), StepError> 
     result.attempt(STEP, || format!("fsconfig(overlay, {key:?}, {path:?}){}", complaint(context)))
 }
 
-/// Sets the layers one by one (Linux 6.5), or all in one short text on kernels before that.
-fn set_lower(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), StepError> {
-    for (at, layer) in lower.iter().enumerate() {
-        match set_path(context, "lowerdir+", layer) {
-            Err(StepError { errno: Some(libc::EINVAL), .. }) if at == 0 => {
-                return set_joined(context, lower);
-            }
-            result => result?,
-        }
-    }
-    Ok(())
+/// Sets the layers one by one, which Linux 6.5 can, and creates the overlay.
+fn create_of_each(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), StepError> {
+    lower.iter().try_for_each(|layer| set_path(context, "lowerdir+", layer))?;
+    create(context)
 }
 
-/// The layers by their descriptors, which makes the text short and free of colons.
-fn set_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), StepError> {
+/// Sets the layers in one text, and creates the overlay. Their descriptors make the text short and free of colons; seen
+/// from the directory of descriptors, they are mere numbers.
+fn create_of_joined(context: &OwnedFd, lower: &[PathBuf]) -> Result<(), StepError> {
     let layers = lower
         .iter()
         .map(|layer| open_directory(layer).attempt(STEP, || format!("open({layer:?}, O_PATH)")))
         .collect::<Result<Vec<_>, _>>()?;
-    let joined = layers.iter().map(by_descriptor).collect::<Vec<_>>().join(":");
+    let numbers: Vec<_> = layers.iter().map(|layer| layer.as_raw_fd().to_string()).collect();
+    let joined = numbers.join(":");
     if joined.len() > VALUE_MAX {
         let why = format!("an overlay of {} layers needs Linux 6.5", lower.len());
         return Err(StepError::refused(STEP, why, StepErrorKind::Other));
     }
-    fsconfig_set_string(context, "lowerdir", joined)
-        .attempt(STEP, || format!("fsconfig(overlay, \"lowerdir\"){}", complaint(context)))
+    let from_descriptors = || {
+        unshare(CloneFlags::CLONE_FS)
+            .map_err(|errno| Errno::from_raw_os_error(errno as i32))
+            .attempt(STEP, || "unshare(CLONE_FS)".to_owned())?;
+        chdir(DESCRIPTORS).attempt(STEP, || format!("chdir({DESCRIPTORS:?})"))?;
+        fsconfig_set_string(context, "lowerdir", &joined)
+            .attempt(STEP, || format!("fsconfig(overlay, \"lowerdir\"){}", complaint(context)))?;
+        create(context)
+    };
+    // The working directory of a thread of its own: the callers' stays, and so does that of their other threads.
+    thread::scope(|scope| scope.spawn(from_descriptors).join()).unwrap_or_else(|_| {
+        Err(StepError::refused(STEP, "a thread panicked", StepErrorKind::Other))
+    })
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
@@ -138,7 +160,7 @@ fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 fn by_descriptor(directory: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", directory.as_raw_fd())
+    format!("{DESCRIPTORS}/{}", directory.as_raw_fd())
 }
 
 #[cfg(test)]
@@ -187,13 +209,14 @@ mod tests {
             return;
         }
         let base = tempfile::tempdir().unwrap();
-        let layers: Vec<PathBuf> = (0..20).map(|at| base.path().join(format!("a:{at}"))).collect();
+        let layers: Vec<PathBuf> = (0..100).map(|at| base.path().join(format!("a:{at}"))).collect();
         layers.iter().for_each(|layer| fs::create_dir(layer).unwrap());
-        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
-        set_joined(&context, &layers[..8]).unwrap();
-        fsconfig_create(&context).unwrap();
-        let error = set_joined(&context, &layers).unwrap_err();
-        assert!(error.to_string().contains("20 layers"), "{error}");
+        let before = std::env::current_dir().unwrap();
+        let context = || fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+        create_of_joined(&context(), &layers[..60]).unwrap();
+        let error = create_of_joined(&context(), &layers).unwrap_err();
+        assert!(error.to_string().contains("100 layers"), "{error}");
+        assert_eq!(std::env::current_dir().unwrap(), before);
     }
 
     #[test]
