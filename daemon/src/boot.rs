@@ -7,13 +7,14 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use runtime::cgroup::systemd;
 use runtime::launch::{LaunchError, Launcher};
 use store::registry::{ConfigError, Registries, RegistryConfig};
 use store::{OpenError, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Services};
-use crate::config::Config;
+use crate::config::{CgroupDriver, Config};
 use crate::containers::{self, Containers};
 use crate::events::Events;
 use crate::http::Server;
@@ -48,6 +49,8 @@ pub(crate) enum BootError {
     Networks(#[from] networks::Error),
     #[error(transparent)]
     Containers(#[from] containers::Error),
+    #[error("native.cgroupdriver=systemd, but systemd is not this host's init")]
+    NoSystemd,
     #[error("embedded image: {0}")]
     Embedded(#[source] images::Error),
     #[error("{call}: {source}")]
@@ -68,6 +71,9 @@ pub(crate) struct Foundations {
 /// # Errors
 /// When another daemon uses the same data root, pidfile or socket, or something cannot be opened.
 pub(crate) fn lay(config: &Config) -> Result<Foundations, BootError> {
+    if config.cgroups.driver == CgroupDriver::Systemd && !systemd::is_booted() {
+        return Err(BootError::NoSystemd);
+    }
     make_root(&config.data_root)?;
     make_root(&config.exec_root)?;
     let store = Store::open(&config.data_root)?;

@@ -1,6 +1,7 @@
 //! The daemon's configuration: flags and `daemon.json`, merged and checked, as one value.
 
 pub(crate) mod address;
+pub(crate) mod cgroups;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod host;
@@ -43,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) address_pools: Vec<AddressPool>,
     /// `KEY=VALUE`.
     pub(crate) labels: Vec<String>,
+    pub(crate) cgroups: Cgroups,
     /// How long requests may take to finish when the daemon is told to end.
     pub(crate) drain: Duration,
     /// Of containers whose client names none; `None` for json-file.
@@ -50,6 +52,33 @@ pub(crate) struct Config {
     pub(crate) log_options: BTreeMap<String, String>,
     /// Load the embedded image if it is absent.
     pub(crate) embedded_image: bool,
+}
+
+/// Who makes containers' control groups, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cgroups {
+    pub(crate) driver: CgroupDriver,
+    /// An absolute path, or with systemd the name of a slice.
+    pub(crate) parent: String,
+}
+
+/// `native.cgroupdriver`, with dockerd's names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum CgroupDriver {
+    /// The runtime itself: no other process is asked.
+    #[default]
+    Cgroupfs,
+    /// systemd, as transient scopes.
+    Systemd,
+}
+
+impl CgroupDriver {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cgroupfs => "cgroupfs",
+            Self::Systemd => "systemd",
+        }
+    }
 }
 
 /// Why the daemon cannot be configured. Each text is one line.

@@ -70,7 +70,7 @@ pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;
 pub(crate) use wait::Condition;
 
-use crate::config::Config;
+use crate::config::{CgroupDriver, Config};
 use crate::events::Events;
 use crate::guest;
 use crate::logs::Place;
@@ -81,8 +81,6 @@ use registry::Registry;
 
 /// The name of the only runtime.
 pub(crate) const RUNTIME_NAME: &str = "jocker";
-/// The control group that containers are in, below the root of each hierarchy.
-const CGROUP_PARENT: &str = "/jocker";
 const INIT_NAME: &str = "docker-init";
 /// What containers that share the host's IPC see of it, where it is there.
 const IPC_MOUNTS: [&str; 2] = ["/dev/mqueue", "/dev/shm"];
@@ -146,11 +144,13 @@ impl Containers {
         let host = Host::probe();
         let facts = HostFacts {
             cgroup_v2: matches!(host.layout, runtime::cgroup::Layout::V2 { .. }),
+            io_weight: host.layout.has_io_weight(),
             thermal_throttle: thermal_throttle(),
             bounding: host.bounding.intersection(CapabilitySet::ALL).names().collect(),
             init: Some(init_program(&config.exec_root).map_err(Error::internal)?),
             ipc_mounts: IPC_MOUNTS.iter().map(PathBuf::from).filter(|path| path.is_dir()).collect(),
-            cgroup_parent: CGROUP_PARENT.to_owned(),
+            cgroup_systemd: config.cgroups.driver == CgroupDriver::Systemd,
+            cgroup_parent: config.cgroups.parent.clone(),
             devices: devices::all(),
         };
         Ok(Self(Arc::new(Service {
@@ -250,10 +250,10 @@ impl Containers {
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
     }
 
-    /// Refuses an update that can not be right for any container. Returns warnings.
+    /// Refuses an update that can not be right for any container, drops what the kernel has not. Returns warnings.
     pub(crate) fn check_update(
         &self,
-        update: &api_spec::container::HostConfig,
+        update: &mut api_spec::container::HostConfig,
     ) -> Result<Vec<String>, Error> {
         self.0.check_update(update)
     }

@@ -1,6 +1,7 @@
 //! Docker's configuration → OCI runtime spec. Pure: data in, data out, no file is opened and no process is asked.
 //! What Docker can say and an OCI spec can not (user by name, `--init`) comes out beside it as [`Extras`].
 
+mod block_io;
 mod caps;
 mod devices;
 mod limits;
@@ -17,7 +18,7 @@ use oci_spec::runtime::{Linux, Root, Spec};
 use runtime::plan::Extras;
 
 pub(crate) use caps::check_capability;
-pub(crate) use devices::HostDevice;
+pub(crate) use devices::{DeviceRule, Devices, Disk, HostDevice, parse_rule as parse_device_rule};
 pub(crate) use limits::{cgroup_path, check_cpus, limits, ulimit_type};
 pub(crate) use mounts::{
     Bind, VolumeMount, bind_sources, binds, clean as clean_path, host_binds, parse_bind,
@@ -41,8 +42,7 @@ pub(crate) struct Source<'a> {
     pub(crate) volumes: &'a [VolumeMount],
     /// Binds that come from other containers.
     pub(crate) inherited: &'a [Mount],
-    /// Host devices that `Devices` names, looked up.
-    pub(crate) devices: &'a [HostDevice],
+    pub(crate) devices: &'a Devices,
     /// Pids of the containers whose namespaces are joined (`container:<id>`).
     pub(crate) joined: Joined,
     pub(crate) host: &'a HostFacts,
@@ -68,6 +68,8 @@ pub(crate) struct Joined {
 pub(crate) struct HostFacts {
     /// The only cgroup hierarchy is version 2.
     pub(crate) cgroup_v2: bool,
+    /// Control groups can weight block I/O.
+    pub(crate) io_weight: bool,
     /// Paths to mask beside Docker's list: `thermal_throttle` of each CPU that has one.
     pub(crate) thermal_throttle: Vec<String>,
     /// What the daemon itself may give: its bounding set, as names (`CAP_CHOWN`).
@@ -76,7 +78,9 @@ pub(crate) struct HostFacts {
     pub(crate) ipc_mounts: Vec<PathBuf>,
     /// The static program of `--init`.
     pub(crate) init: Option<PathBuf>,
-    /// The group of `HostConfig.CgroupParent` when a container names none: `/jocker`.
+    /// The parent is a slice of systemd, which makes the groups.
+    pub(crate) cgroup_systemd: bool,
+    /// The group of `HostConfig.CgroupParent` when a container names none: `/jocker`, `system.slice`.
     pub(crate) cgroup_parent: String,
     /// All device nodes of the host, for privileged containers.
     pub(crate) devices: Vec<HostDevice>,

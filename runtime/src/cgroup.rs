@@ -13,6 +13,8 @@ mod files;
 mod layout;
 mod plan;
 mod stats;
+pub mod systemd;
+pub(crate) mod unit;
 mod v1;
 mod v2;
 
@@ -34,6 +36,9 @@ pub struct CgroupPlan {
     /// Absolute path below the root of every hierarchy, normalised, without `..`:
     /// `/jocker/<container id>`.
     pub path: String,
+    /// The unit by which systemd makes the group at `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<systemd::Unit>,
     /// In the order in which they have to be written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Write>,
@@ -96,6 +101,8 @@ pub enum CgroupError {
     NoController { controller: String },
     #[error("device rules of control group {}: {call}: {source}", path.display())]
     Devices { path: PathBuf, call: &'static str, source: io::Error },
+    #[error("unit {unit}: {source}")]
+    Systemd { unit: String, source: systemd::BusError },
 }
 
 impl CgroupError {
@@ -117,7 +124,10 @@ impl CgroupError {
             | Self::Read { source, .. }
             | Self::Remove { source, .. }
             | Self::Devices { source, .. } => source.raw_os_error(),
-            Self::Populated { .. } | Self::Timeout { .. } | Self::NoController { .. } => None,
+            Self::Populated { .. }
+            | Self::Timeout { .. }
+            | Self::NoController { .. }
+            | Self::Systemd { .. } => None,
         }
     }
 }
@@ -145,7 +155,7 @@ impl Cgroup {
     pub fn create(plan: &CgroupPlan, layout: &Layout) -> Result<Self, CgroupError> {
         let cgroup = Self::open(&plan.path, layout);
         let made = match &cgroup.groups {
-            Groups::V1(groups) => groups.create(plan),
+            Groups::V1(groups) => groups.create(plan, false),
             Groups::V2(group) => group.create(plan),
         };
         if let Err(error) = made {
@@ -156,9 +166,28 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Has systemd make the unit of the plan with the process `pid` in it, and does what systemd does not.
+    pub(crate) fn start_unit(
+        &self,
+        unit: &systemd::Unit,
+        pid: i32,
+        plan: &CgroupPlan,
+        layout: &Layout,
+    ) -> Result<(), CgroupError> {
+        unit.start(pid, plan, layout)
+            .map_err(|source| CgroupError::Systemd { unit: unit.name.clone(), source })?;
+        match &self.groups {
+            Groups::V1(groups) => groups.create(plan, true)?,
+            Groups::V2(group) => group.set(plan)?,
+        }
+        self.attach(pid)
+    }
+
     /// The groups of a container that has been made before; nothing is touched. `path` is
-    /// [`CgroupPlan::path`].
+    /// [`CgroupPlan::path`], or what the plan was made of.
     pub fn open(path: &str, layout: &Layout) -> Self {
+        let located = plan::path::locate(path);
+        let path = located.as_ref().map_or(path, |(path, _)| path.as_str());
         let groups = match layout {
             Layout::V1 { hierarchies, unified, .. } => {
                 Groups::V1(v1::Groups::new(path, hierarchies, unified.as_deref()))
@@ -260,11 +289,15 @@ impl Cgroup {
         }
     }
 
-    /// Sets other limits; those that `limits` does not name stay. Device rules stay too.
-    pub fn update(&self, limits: &[Write]) -> Result<(), CgroupError> {
+    /// Sets the limits of another plan; those that it does not name stay. Device rules stay too.
+    pub fn update(&self, plan: &CgroupPlan) -> Result<(), CgroupError> {
+        if let Some(unit) = &plan.unit {
+            unit.set(plan)
+                .map_err(|source| CgroupError::Systemd { unit: unit.name.clone(), source })?;
+        }
         match &self.groups {
-            Groups::V1(groups) => groups.limit(limits),
-            Groups::V2(group) => group.limit(limits),
+            Groups::V1(groups) => groups.limit(&plan.limits),
+            Groups::V2(group) => group.limit(&plan.limits),
         }
     }
 

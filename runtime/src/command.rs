@@ -101,8 +101,8 @@ const FLAGS: [Flag; 11] = [
     Flag::with("log", "FILE", "where errors are written to, besides standard error"),
     Flag::with("log-format", "FORMAT", "text or json"),
     Flag::plain("debug", "accepted for runc's sake"),
-    Flag::plain("systemd-cgroup", "control groups made by systemd; refused for now"),
-    Flag::with("cgroup-manager", "NAME", "cgroupfs; others are refused"),
+    Flag::plain("systemd-cgroup", "cgroupsPath is slice:prefix:name, a scope of systemd"),
+    Flag::with("cgroup-manager", "NAME", "cgroupfs or systemd, for crun's sake"),
     Flag::with("criu", "PATH", "accepted for runc's sake"),
     Flag::with("rootless", "VALUE", "accepted for runc's sake"),
     Flag::plain("version", "show the version").short('v'),
@@ -148,8 +148,15 @@ pub fn main() -> ExitCode {
             return Ok(ExitCode::SUCCESS);
         }
         let manager = globals.value("cgroup-manager");
-        let systemd_cgroup =
-            globals.has("systemd-cgroup") || manager.is_some_and(|name| name != "cgroupfs");
+        let systemd_cgroup = match manager {
+            None => globals.has("systemd-cgroup"),
+            Some("cgroupfs") => false,
+            Some("systemd") => true,
+            Some(other) => {
+                let why = format!("unknown cgroup manager {other:?}");
+                return Err(CommandError::Usage(why));
+            }
+        };
         let root = globals.value("root").unwrap_or(ROOT).into();
         (verb.run)(&Globals { root, systemd_cgroup }, &parsed)
     });

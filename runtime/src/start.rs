@@ -73,7 +73,7 @@ impl OwnCgroup {
 }
 
 /// Starts the process. It is born in its group of version 2, and enters those of version 1 itself; with a user
-/// namespace it may not, and is moved.
+/// namespace it may not, and is moved; and so where systemd makes the groups of a process that is there.
 pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepError> {
     let Request { plan, kind, rootfs: root, netns, target, stdio, gate, preserved, keeps_keyring } =
         request;
@@ -88,7 +88,7 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
     let stragglers = kind == Kind::Container && !plan.namespaces.create.contains(&Namespace::Pid);
 
     let cgroup = groups(&plan.cgroup, kind, layout, stragglers)?;
-    let moved = plan.namespaces.user.is_some();
+    let moved = plan.namespaces.user.is_some() || plan.cgroup.unit.is_some();
     let cloned = clone(&plan, namespaces, target.as_ref(), &cgroup);
     let (pid, pidfd) = match cloned {
         Ok(Side::Child) => {
@@ -114,9 +114,12 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
     };
     drop((inits, stdio, netns, target, gate));
     let attached = map_ids(&plan, pid, &sync).and_then(|()| {
-        if moved {
-            cgroup.cgroup.attach(pid).map_err(|error| error.step())?;
+        match &plan.cgroup.unit {
+            Some(unit) => cgroup.cgroup.start_unit(unit, pid, &plan.cgroup, layout),
+            None if moved => cgroup.cgroup.attach(pid),
+            None => Ok(()),
         }
+        .map_err(|error| error.step())?;
         handshake::send(&sync, &ToInit::CgroupAttached, None).map_err(|error| broken(&error))
     });
     drop(plan);
@@ -147,7 +150,10 @@ fn clone(
     cgroup: &OwnCgroup,
 ) -> Result<Side, StepError> {
     init::join_before_clone(plan, target.map(AsFd::as_fd))?;
-    let group = cgroup.cgroup.into_cgroup().map_err(|error| error.step())?;
+    let group = match &plan.cgroup.unit {
+        Some(_) => None,
+        None => cgroup.cgroup.into_cgroup().map_err(|error| error.step())?,
+    };
     sys::clone::clone(namespaces, group.as_ref().map(AsFd::as_fd))
         .attempt("process", || format!("clone3({namespaces:#x})"))
 }
@@ -174,7 +180,7 @@ fn map_ids(plan: &Plan, pid: i32, sync: &OwnedFd) -> Result<(), StepError> {
     handshake::send(sync, &ToInit::Mapped, None).map_err(|error| broken(&error))
 }
 
-/// Makes the groups of a container, or names those that an exec joins.
+/// Makes the groups of a container, or names those that an exec joins or that systemd will make.
 fn groups(
     plan: &CgroupPlan,
     kind: Kind,
@@ -182,8 +188,10 @@ fn groups(
     stragglers: bool,
 ) -> Result<OwnCgroup, StepError> {
     let cgroup = match kind {
-        Kind::Container => Cgroup::create(plan, layout).map_err(|error| error.step())?,
-        Kind::Exec => Cgroup::open(&plan.path, layout),
+        Kind::Container if plan.unit.is_none() => {
+            Cgroup::create(plan, layout).map_err(|error| error.step())?
+        }
+        Kind::Container | Kind::Exec => Cgroup::open(&plan.path, layout),
     };
     Ok(OwnCgroup { cgroup, own: kind == Kind::Container, stragglers })
 }

@@ -275,7 +275,6 @@ fn what_is_not_supported_yet_is_refused_by_its_field() {
             "CgroupPermissions": "rwm" }] }),
         ),
         ("DeviceRequests", json!({ "DeviceRequests": [{ "Driver": "nvidia", "Count": -1 }] })),
-        ("BlkioWeight", json!({ "BlkioWeight": 300 })),
         ("UsernsMode", json!({ "UsernsMode": "private" })),
         ("RestartPolicy", json!({ "RestartPolicy": { "Name": "always" } })),
         ("Links", json!({ "Links": ["x:y"] })),

@@ -73,6 +73,8 @@ fn bad_flags_end_it_with_one_clear_line() {
         (&["--default-address-pool", "base=10.0.0.0/33,size=24"], "10.0.0.0/33"),
         (&["--group", "no-such-group-here"], "no-such-group-here"),
         (&["--registry-mirror", "not a url"], "not a url"),
+        (&["--exec-opt", "native.cgroupdriver=other"], "other not supported"),
+        (&["--cgroup-parent", "/a/../b"], "/a/../b"),
         (&["--bridge", "a-name-that-is-longer-than-fifteen"], "a-name-that-is-longer"),
     ] {
         refuses(&with(&args, more), text);

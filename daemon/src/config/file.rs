@@ -33,6 +33,8 @@ pub(crate) struct File {
     pub(crate) mtu: Option<u32>,
     pub(crate) default_address_pools: Option<Vec<Pool>>,
     pub(crate) labels: Option<Vec<String>>,
+    pub(crate) exec_opts: Option<Vec<String>>,
+    pub(crate) cgroup_parent: Option<String>,
     pub(crate) shutdown_timeout: Option<u64>,
     pub(crate) log_driver: Option<String>,
     pub(crate) log_opts: Option<BTreeMap<String, String>>,
@@ -47,12 +49,14 @@ pub(crate) struct Pool {
     pub(crate) size: u8,
 }
 
-const OBEYED: [&str; 20] = [
+const OBEYED: [&str; 22] = [
     "bip",
     "bridge",
+    "cgroup-parent",
     "data-root",
     "debug",
     "default-address-pools",
+    "exec-opts",
     "exec-root",
     "group",
     "hosts",
@@ -71,17 +75,16 @@ const OBEYED: [&str; 20] = [
 ];
 
 /// Keys of dockerd that Jocker knows only by name.
-const NOT_YET: &str = "allow-nondistributable-artifacts authorization-plugins builder cgroup-parent \
+const NOT_YET: &str = "allow-nondistributable-artifacts authorization-plugins builder \
     cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace \
     containerd-plugin-namespace default-cgroupns-mode default-gateway default-gateway-v6 \
     default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns \
-    dns-opts dns-search exec-opts experimental features fixed-cidr fixed-cidr-v6 \
-    host-gateway-ip http-proxy https-proxy icc init init-path ip ip-forward ip-masq ip6tables \
-    iptables ipv6  max-concurrent-uploads max-download-attempts metrics-addr \
-    min-api-version no-new-privileges no-proxy node-generic-resources oom-score-adjust proxies \
-    raw-logs runtimes seccomp-profile selinux-enabled storage-driver storage-opts \
-    swarm-default-advertise-addr tls tlscacert tlscert tlskey tlsverify userland-proxy \
-    userland-proxy-path userns-remap validate";
+    dns-opts dns-search experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip http-proxy \
+    https-proxy icc init init-path ip ip-forward ip-masq ip6tables iptables ipv6 \
+    max-concurrent-uploads max-download-attempts metrics-addr min-api-version no-new-privileges \
+    no-proxy node-generic-resources oom-score-adjust proxies raw-logs runtimes seccomp-profile \
+    selinux-enabled storage-driver storage-opts swarm-default-advertise-addr tls tlscacert \
+    tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap validate";
 
 /// Reads a file. `None`: it is not there and need not be.
 ///

@@ -95,6 +95,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) shutdown_timeout: Option<u64>,
 
+    /// Option of the runtime: native.cgroupdriver=cgroupfs|systemd [default: cgroupfs]
+    #[arg(long = "exec-opt", value_name = "KEY=VALUE")]
+    pub(crate) exec_opts: Vec<String>,
+
+    /// Parent of the containers' control groups; with systemd a slice [default: /jocker, system.slice]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup_parent: Option<String>,
+
     /// Load the embedded image jocker/hello:latest if it is absent
     #[arg(long)]
     pub(crate) embedded_image: bool,

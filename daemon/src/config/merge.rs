@@ -10,7 +10,7 @@ use crate::config::address::{AddressPool, Cidr};
 use crate::config::file::{File, Pool};
 use crate::config::flags::Flags;
 use crate::config::host::{DEFAULT_SOCKET, Host};
-use crate::config::{Config, ConfigError, LogFormat, LogLevel};
+use crate::config::{Config, ConfigError, LogFormat, LogLevel, cgroups};
 use crate::containers::check_log_default;
 
 const DEFAULT_DATA_ROOT: &str = "/var/lib/jocker";
@@ -80,7 +80,10 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         flags.max_concurrent_downloads,
         file.max_concurrent_downloads,
     );
+    let exec_opts = both.list("exec-opts", flags.exec_opts, file.exec_opts);
+    let cgroup_parent = both.scalar("cgroup-parent", flags.cgroup_parent, file.cgroup_parent);
     let config = Config {
+        cgroups: cgroups::read(&exec_opts, cgroup_parent)?,
         hosts: parse_hosts(&hosts)?,
         data_root: absolute(
             both.path("data-root", flags.data_root, file.data_root),

@@ -68,6 +68,7 @@ impl Service {
         };
         logging::fill(&mut request.host_config.log_config, &self.log_default);
         validate::config(&request.config)?;
+        validate::drop_io_weights(&mut request.host_config, &self.facts, &mut warnings);
         validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
         supported::check(&request)?;

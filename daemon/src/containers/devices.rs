@@ -1,22 +1,73 @@
-//! Device nodes of the host that a container is given.
+//! What a container's configuration says of devices, looked up on the host.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use api_spec::container::HostConfig;
+use api_spec::container::{HostConfig, ThrottleDevice};
 
 use super::error::Error;
-use crate::spec::HostDevice;
+use crate::spec::{DeviceRule, Devices, Disk, HostDevice, parse_device_rule};
 
 /// Most nodes that one `Devices` entry may stand for, when it names a directory.
 const NODES_MAX: usize = 1024;
 /// Below `/dev`, what is a file system of its own and not a device.
 const SKIPPED: [&str; 7] = ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"];
 
-/// What `Devices` names, looked up. A directory stands for every node in it.
-pub(super) fn find(host_config: &HostConfig) -> Result<Vec<HostDevice>, Error> {
+/// Looks everything up.
+pub(super) fn find(host_config: &HostConfig) -> Result<Devices, Error> {
+    Ok(Devices {
+        nodes: nodes(host_config)?,
+        rules: rules(host_config)?,
+        disks: disks(host_config)?,
+    })
+}
+
+/// `DeviceCgroupRules`; a privileged container may use every device anyway.
+fn rules(host_config: &HostConfig) -> Result<Vec<DeviceRule>, Error> {
+    let texts = host_config.device_cgroup_rules.iter().flatten();
+    let parse = |text: &String| {
+        let wrong = || Error::Internal(format!("invalid device cgroup rule format: '{text}'"));
+        parse_device_rule(text).ok_or_else(wrong)
+    };
+    texts.map(parse).collect::<Result<_, _>>().map(|rules| match host_config.privileged {
+        true => Vec::new(),
+        false => rules,
+    })
+}
+
+/// The devices whose I/O is weighted or limited.
+fn disks(host_config: &HostConfig) -> Result<Vec<Disk>, Error> {
+    let throttled: [&Option<Vec<ThrottleDevice>>; 4] = [
+        &host_config.blkio_device_read_bps,
+        &host_config.blkio_device_write_bps,
+        &host_config.blkio_device_read_iops,
+        &host_config.blkio_device_write_iops,
+    ];
+    let throttled = throttled.into_iter().flatten().flatten().map(|device| &device.path);
+    let weighted = host_config.blkio_weight_device.iter().flatten().map(|device| &device.path);
+    let look_up = |path: &String| {
+        let failed = |why: String| Error::Internal(format!("stat {path}: {why}"));
+        let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failed("no such file or directory".to_owned()),
+            _ => failed(error.to_string()),
+        })?;
+        if !metadata.file_type().is_block_device() {
+            return Err(failed("not a block device".to_owned()));
+        }
+        let number = metadata.rdev();
+        Ok(Disk {
+            path: path.clone(),
+            major: i64::from(rustix::fs::major(number)),
+            minor: i64::from(rustix::fs::minor(number)),
+        })
+    };
+    throttled.chain(weighted).map(look_up).collect()
+}
+
+/// What `Devices` names. A directory stands for every node in it.
+fn nodes(host_config: &HostConfig) -> Result<Vec<HostDevice>, Error> {
     let mut found = Vec::new();
     for asked in host_config.devices.iter().flatten() {
         let host = Path::new(&asked.path_on_host);

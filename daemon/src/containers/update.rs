@@ -16,9 +16,10 @@ use super::{Service, validate};
 use crate::spec::{self, cgroup_path};
 
 impl Service {
-    /// Refuses what can not be right for any container. Returns warnings.
-    pub(super) fn check_update(&self, update: &HostConfig) -> Result<Vec<String>, Error> {
+    /// Refuses what can not be right for any container, drops what the kernel has not. Returns warnings.
+    pub(super) fn check_update(&self, update: &mut HostConfig) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
+        validate::drop_io_weights(update, &self.facts, &mut warnings);
         let mut checked = update.clone();
         // Beside the limit that the container has, the one with swap may come alone.
         if checked.memory == 0 && checked.memory_swap > 0 {
@@ -68,7 +69,7 @@ impl Actor {
         let layout = &service.host.layout;
         let plan = cgroup::plan(&resources, &path, layout).map_err(Error::internal)?;
         let group = Cgroup::open(&path, layout);
-        let write = move || group.update(&plan.limits);
+        let write = move || group.update(&plan);
         let written = tokio::task::spawn_blocking(write).await.map_err(Error::internal)?;
         written.map_err(Error::internal)
     }
@@ -98,6 +99,9 @@ fn merge(old: &HostConfig, update: &HostConfig) -> Result<HostConfig, String> {
         if !value.is_empty() {
             field.clone_from(value);
         }
+    }
+    if update.blkio_weight != 0 {
+        new.blkio_weight = update.blkio_weight;
     }
     new.pids_limit = update.pids_limit.or(new.pids_limit);
     if !update.restart_policy.name.is_empty() {

@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use api_spec::container::{ContainerConfig, CreateRequest, HostConfig};
 
+pub(super) use limits::drop_io_weights;
+
 use super::RUNTIME_NAME;
 use super::error::Error;
 use super::logging;
 use super::record::Definition;
 use super::signals;
+use crate::config::CgroupDriver;
+use crate::config::cgroups::check_parent;
 use crate::spec::{HostFacts, Mode, mode};
 
 /// Runtimes that clients of Docker name and that mean ours.
@@ -87,6 +91,7 @@ pub(super) fn host_config(
     security::check(host_config, facts)?;
     restart_policy(host_config)?;
     logging::check(&host_config.log_config)?;
+    cgroup_parent(host_config, facts)?;
     if !RUNTIME_ALIASES.contains(&host_config.runtime.as_str()) {
         return invalid(format!("unknown or invalid runtime name: {}", host_config.runtime));
     }
@@ -107,6 +112,17 @@ pub(super) fn host_config(
         }
     }
     names_and_servers(host_config, warnings)
+}
+
+fn cgroup_parent(host_config: &HostConfig, facts: &HostFacts) -> Result<(), Error> {
+    let driver = match facts.cgroup_systemd {
+        true => CgroupDriver::Systemd,
+        false => CgroupDriver::Cgroupfs,
+    };
+    match host_config.cgroup_parent.as_str() {
+        "" => Ok(()),
+        parent => check_parent(driver, parent).or_else(invalid),
+    }
 }
 
 fn names_and_servers(host_config: &HostConfig, warnings: &mut Vec<String>) -> Result<(), Error> {

@@ -1,10 +1,38 @@
-//! Device nodes and the device rules of the control group.
+//! Device nodes, the device rules of the control group, and what limits block devices.
 
 use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType};
 
 use super::Source;
+
+/// What a container's configuration says of devices, looked up on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Devices {
+    /// What `Devices` names.
+    pub(crate) nodes: Vec<HostDevice>,
+    /// `DeviceCgroupRules`.
+    pub(crate) rules: Vec<DeviceRule>,
+    /// What `BlkioWeightDevice` and `BlkioDevice…` name.
+    pub(crate) disks: Vec<Disk>,
+}
+
+/// One of `DeviceCgroupRules`: `c 1:* rwm`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeviceRule {
+    kind: LinuxDeviceType,
+    major: Option<i64>,
+    minor: Option<i64>,
+    access: String,
+}
+
+/// A block device by the path that a client gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) path: String,
+    pub(crate) major: i64,
+    pub(crate) minor: i64,
+}
 
 /// A device node of the host, given to a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +68,7 @@ const ALLOWED: [(Option<i64>, Option<i64>, &str); 11] = [
 /// Nodes to make beside the standard ones, which the runtime makes itself.
 pub(super) fn nodes(source: &Source<'_>) -> Vec<LinuxDevice> {
     let all = source.host_config.privileged.then_some(source.host.devices.as_slice());
-    let devices = all.unwrap_or_default().iter().chain(source.devices);
+    let devices = all.unwrap_or_default().iter().chain(&source.devices.nodes);
     devices.map(node).collect()
 }
 
@@ -70,11 +98,41 @@ pub(super) fn rules(source: &Source<'_>) -> Vec<LinuxDeviceCgroup> {
             .iter()
             .map(|(major, minor, access)| rule(true, LinuxDeviceType::C, *major, *minor, access)),
     );
-    rules.extend(source.devices.iter().map(|device| {
+    rules.extend(source.devices.nodes.iter().map(|device| {
         let kind = if device.block { LinuxDeviceType::B } else { LinuxDeviceType::C };
         rule(true, kind, Some(device.major), Some(device.minor), &device.access)
     }));
+    let asked = source.devices.rules.iter();
     rules
+        .extend(asked.map(|asked| rule(true, asked.kind, asked.major, asked.minor, &asked.access)));
+    rules
+}
+
+/// Reads one of `DeviceCgroupRules`; `None` if it is not well-formed.
+pub(crate) fn parse_rule(text: &str) -> Option<DeviceRule> {
+    let mut words = text.split(' ');
+    let (kind, numbers, access) = (words.next()?, words.next()?, words.next()?);
+    let kind = match kind {
+        "a" => LinuxDeviceType::A,
+        "b" => LinuxDeviceType::B,
+        "c" => LinuxDeviceType::C,
+        _ => return None,
+    };
+    let number = |text: &str| match text {
+        "*" => Some(None),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),
+        _ => None,
+    };
+    let (major, minor) = numbers.split_once(':')?;
+    let known =
+        (1..=3).contains(&access.len()) && access.chars().all(|letter| "rwm".contains(letter));
+    let rule = DeviceRule {
+        kind,
+        major: number(major)?,
+        minor: number(minor)?,
+        access: access.to_owned(),
+    };
+    (known && words.next().is_none()).then_some(rule)
 }
 
 fn rule(
@@ -91,4 +149,21 @@ fn rule(
         .set_minor(minor)
         .set_access(Some(access.to_owned()));
     rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_of_clients() {
+        let rule = parse_rule("c 1:* rm").unwrap();
+        assert_eq!((rule.kind, rule.major, rule.minor), (LinuxDeviceType::C, Some(1), None));
+        assert_eq!(rule.access, "rm");
+        for bad in
+            ["", "c", "c 1:*", "d 1:2 r", "c 1 r", "c -1:2 r", "c 1:2 x", "c 1:2 r ", "c 1:2 rwmr"]
+        {
+            assert!(parse_rule(bad).is_none(), "{bad:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Memory, CPU and process limits, ulimits, and where the control group lies.
+//! Memory, CPU, I/O and process limits, ulimits, and where the control group lies.
 
 use api_spec::container::{HostConfig, Ulimit};
 use oci_spec::runtime::{
@@ -6,31 +6,41 @@ use oci_spec::runtime::{
     PosixRlimitType,
 };
 
+use super::block_io::block_io;
 use super::{HostFacts, Source, devices};
 
 /// The period in which `NanoCpus` is granted, in microseconds.
 const CPU_PERIOD: i64 = 100_000;
 const NANO: i64 = 1_000_000_000;
 
-/// `linux.cgroupsPath`: parent and id.
+/// Scopes of systemd are named after it and the container's id.
+const SCOPE_PREFIX: &str = "jocker";
+
+/// `linux.cgroupsPath`: parent and id, as a path or as the runtime names a unit of systemd.
 pub(crate) fn cgroup_path(host_config: &HostConfig, host: &HostFacts, id: &str) -> String {
     let parent = match host_config.cgroup_parent.as_str() {
         "" => host.cgroup_parent.as_str(),
         parent => parent,
     };
+    if host.cgroup_systemd {
+        return format!("{parent}:{SCOPE_PREFIX}:{id}");
+    }
     format!("/{}/{id}", parent.trim_matches('/'))
 }
 
 /// `linux.resources`.
 pub(super) fn resources(source: &Source<'_>) -> LinuxResources {
     let mut resources = limits(source.host_config);
-    resources.set_devices(Some(devices::rules(source)));
+    resources
+        .set_devices(Some(devices::rules(source)))
+        .set_block_io(block_io(source.host_config, &source.devices.disks));
     resources
 }
 
 /// `linux.resources` without devices. A limit of processes that is not positive is none.
 pub(crate) fn limits(host_config: &HostConfig) -> LinuxResources {
     let mut resources = LinuxResources::default();
+    resources.set_block_io(block_io(host_config, &[]));
     resources.set_memory(memory(host_config)).set_cpu(cpu(host_config)).set_pids(
         host_config.pids_limit.map(|limit| {
             let mut pids = LinuxPids::default();

@@ -33,7 +33,7 @@ fn translate(host_config: &HostConfig) -> Spec {
         files: &files,
         volumes: &[],
         inherited: &[],
-        devices: &[],
+        devices: &Devices::default(),
         joined: Joined::default(),
         host: &facts,
     };

@@ -72,6 +72,22 @@ impl Layout {
         };
         controllers.iter().any(|name| name == controller).then_some(mount)
     }
+
+    /// Whether groups can weight block I/O. No root group has the file, so the groups below tell.
+    pub fn has_io_weight(&self) -> bool {
+        let (mount, names) = match self {
+            Self::V1 { .. } => (
+                self.hierarchy("blkio").map(|hierarchy| hierarchy.mount.as_path()),
+                ["blkio.weight", "blkio.bfq.weight"],
+            ),
+            Self::V2 { mount, .. } => (Some(mount.as_path()), ["io.weight", "io.bfq.weight"]),
+        };
+        let below =
+            mount.and_then(|mount| fs::read_dir(mount).ok()).into_iter().flatten().flatten();
+        below
+            .map(|entry| entry.path())
+            .any(|group| names.iter().any(|name| group.join(name).exists()))
+    }
 }
 
 /// Reads a mount table. `controllers` gives the text of `cgroup.controllers` of a version 2 mount.

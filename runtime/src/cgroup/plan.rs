@@ -2,7 +2,7 @@
 //! do is refused here, by the field's name.
 
 mod convert;
-mod path;
+pub(super) mod path;
 mod v1;
 mod v2;
 
@@ -14,7 +14,7 @@ use crate::plan::PlanError;
 /// Makes the plan of one container's control groups.
 ///
 /// `path` is the spec's `cgroupsPath`; a relative one is taken from the root of the hierarchies.
-/// An absolute or relative path with `..` is refused, and so is the `slice:prefix:name` form.
+/// `slice:prefix:name` is a scope of systemd. A path with `..` is refused.
 pub fn plan(
     resources: &LinuxResources,
     path: &str,
@@ -25,7 +25,8 @@ pub fn plan(
         Layout::V2 { .. } => v2::limits(resources, layout)?,
     };
     let devices = resources.devices().iter().flatten().map(device).collect::<Result<_, _>>()?;
-    Ok(CgroupPlan { path: path::normalise(path)?, limits, devices })
+    let (path, unit) = path::locate(path)?;
+    Ok(CgroupPlan { path, unit, limits, devices })
 }
 
 /// Collects writes, and refuses those for which the host has no controller.

@@ -49,7 +49,12 @@ impl Groups {
             .map(|(_, directory)| directory.as_path())
     }
 
-    pub(super) fn create(&self, plan: &CgroupPlan) -> Result<(), CgroupError> {
+    /// `taken`: groups with processes in them are systemd's, made for this container.
+    pub(super) fn create(&self, plan: &CgroupPlan, taken: bool) -> Result<(), CgroupError> {
+        let make = |directory: &Path, cpuset| match make(directory, cpuset) {
+            Err(CgroupError::Populated { .. }) if taken => Ok(()),
+            made => made,
+        };
         for (controllers, directory) in &self.groups {
             make(directory, controllers.iter().any(|name| name == "cpuset"))?;
         }

@@ -45,6 +45,11 @@ impl Group {
             }
             made => made?,
         }
+        self.set(plan)
+    }
+
+    /// Sets limits and device rules of the group, which is there.
+    pub(super) fn set(&self, plan: &CgroupPlan) -> Result<(), CgroupError> {
         enable(&self.directory, &self.controllers)?;
         self.limit(&plan.limits)?;
         if plan.devices.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Globals;
 use super::arguments::Parsed;
 use super::error::CommandError;
-use crate::cgroup::{DeviceClass, DeviceRule};
+use crate::cgroup::{DeviceClass, DeviceRule, systemd};
 use crate::plan::{self, Extras, Host, Plan, PlanError};
 
 /// Longest config.json, in bytes.
@@ -50,8 +50,8 @@ impl Bundle {
         id: &str,
         host: &Host,
     ) -> Result<Self, CommandError> {
-        if globals.systemd_cgroup {
-            let why = "only the cgroupfs driver of control groups is supported";
+        if globals.systemd_cgroup && !systemd::is_booted() {
+            let why = "systemd cgroup flag passed, but systemd is not this host's init";
             return Err(CommandError::Usage(why.to_owned()));
         }
         let config = parsed.value("config").unwrap_or("config.json");
@@ -62,7 +62,7 @@ impl Bundle {
         let file = if parsed.value("config").is_some() { config } else { path.join("config.json") };
         let (config, spec) = read(&file)?;
         let failed = |source| CommandError::Plan { path: file.clone(), source };
-        let plan = compile(&spec, &path, id, host).map_err(failed)?;
+        let plan = compile(&spec, &path, id, globals.systemd_cgroup, host).map_err(failed)?;
         Ok(Self { path, config, spec, plan })
     }
 }
@@ -89,7 +89,13 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Str
     })
 }
 
-fn compile(spec: &Spec, bundle: &Path, id: &str, host: &Host) -> Result<Plan, PlanError> {
+fn compile(
+    spec: &Spec,
+    bundle: &Path,
+    id: &str,
+    systemd_cgroup: bool,
+    host: &Host,
+) -> Result<Plan, PlanError> {
     let version = spec.version();
     if version.split('.').next() != Some("1") {
         let why = format!("{version:?} is not a version 1 of the spec");
@@ -99,7 +105,10 @@ fn compile(spec: &Spec, bundle: &Path, id: &str, host: &Host) -> Result<Plan, Pl
     if let Some(linux) = spec.linux_mut()
         && linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty())
     {
-        linux.set_cgroups_path(Some(Path::new(CGROUP_PARENT).join(id)));
+        linux.set_cgroups_path(Some(match systemd_cgroup {
+            true => format!(":{}:{id}", CGROUP_PARENT.trim_start_matches('/')).into(),
+            false => Path::new(CGROUP_PARENT).join(id),
+        }));
     }
     // Sources of binds may be relative to the bundle.
     for mount in spec.mounts_mut().iter_mut().flatten() {
@@ -111,6 +120,15 @@ fn compile(spec: &Spec, bundle: &Path, id: &str, host: &Host) -> Result<Plan, Pl
         }
     }
     let mut plan = plan::compile(&spec, &Extras { make_cwd: true, ..Extras::default() }, host)?;
+    if plan.cgroup.unit.is_some() != systemd_cgroup {
+        let form = match systemd_cgroup {
+            true => "is not of the form slice:prefix:name, which systemd's groups have",
+            false => "of the form slice:prefix:name needs --systemd-cgroup",
+        };
+        let given = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone());
+        let why = format!("{:?} {form}", given.unwrap_or_default());
+        return Err(PlanError::Invalid { path: "linux.cgroupsPath".to_owned(), why });
+    }
     let root = plan.root.path.take().ok_or(PlanError::Missing { path: "root.path".to_owned() })?;
     let root = bundle.join(root);
     let root = fs::canonicalize(&root).map_err(|error| PlanError::Invalid {

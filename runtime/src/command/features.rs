@@ -118,7 +118,7 @@ fn run(_: &Globals, _: &Parsed) -> Result<ExitCode, CommandError> {
             "cgroup": {
                 "v1": true,
                 "v2": true,
-                "systemd": false,
+                "systemd": true,
                 "systemdUser": false,
                 "rdma": false,
             },

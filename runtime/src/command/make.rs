@@ -240,6 +240,7 @@ fn record(id: &str, bundle: &Bundle) -> Record {
         created: Timestamp::now().to_string(),
         owner: owner(),
         cgroup: plan.cgroup.path.clone(),
+        unit: plan.cgroup.unit.clone(),
         creating: true,
         annotations: annotations.map(|(key, value)| (key.clone(), value.clone())).collect(),
         hooks: Hooks {

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::directory::Directory;
 use super::error::CommandError;
+use crate::cgroup::systemd::Unit;
 use crate::cgroup::{Cgroup, Layout};
 use crate::hooks::{ContainerState, Status};
 use crate::plan::Hooks;
@@ -36,6 +37,9 @@ pub(super) struct Record {
     pub(super) owner: String,
     /// Path of the control groups below the root of every hierarchy.
     pub(super) cgroup: String,
+    /// The unit of systemd that has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unit: Option<Unit>,
     /// `create` is not done yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) creating: bool,

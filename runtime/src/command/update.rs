@@ -76,8 +76,9 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     if record.status(&directory, &layout) == Status::Stopped {
         return Err(CommandError::NotRunning(record.id));
     }
-    let plan = cgroup::plan(&resources, &record.cgroup, &layout)?;
-    record.cgroup(&layout).update(&plan.limits)?;
+    let mut plan = cgroup::plan(&resources, &record.cgroup, &layout)?;
+    plan.unit.clone_from(&record.unit);
+    record.cgroup(&layout).update(&plan)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use super::wire::{self, Received};
-use crate::cgroup::{self, Layout};
+use crate::cgroup::{self, Layout, unit};
 use crate::monitor;
 use crate::sys::{self, clone::Side};
 
@@ -48,7 +48,12 @@ fn prepare() -> Result<(OwnedFd, Layout), (&'static str, io::Error)> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::thread::set_name(c"jocker-launcher").map_err(errno("prctl(PR_SET_NAME)"))?;
     reset_oom_score();
-    Ok((socket, cgroup::layout()))
+    let layout = cgroup::layout();
+    if let Err(error) = unit::leave(&layout) {
+        // All but `systemctl kill` goes well there, too.
+        eprintln!("launcher: the unit's control group is not left: {error}");
+    }
+    Ok((socket, layout))
 }
 
 /// A daemon protected from the out-of-memory killer must not hand that down to its containers.

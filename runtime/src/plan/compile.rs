@@ -68,6 +68,7 @@ pub fn compile_exec(
         .chain(of_container.join.iter().map(|join| join.kind))
         .collect();
     let mut cgroup = cgroup_plan(linux, host)?;
+    cgroup.unit = None;
     cgroup.limits.clear();
     cgroup.devices.clear();
     let mut process = process::compile(process, extras, host, "process")?;
@@ -179,14 +180,11 @@ fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<TimeOffset
 
 fn cgroup_plan(linux: &Linux, host: &Host) -> Result<cgroup::CgroupPlan, PlanError> {
     let path = match linux.cgroups_path() {
-        Some(path) => {
-            let text = path.to_str().ok_or_else(|| invalid("linux.cgroupsPath", "not UTF-8"))?;
-            if text.starts_with('/') { text.to_owned() } else { format!("/{text}") }
-        }
-        None => CGROUP_DEFAULT.to_owned(),
+        Some(path) => path.to_str().ok_or_else(|| invalid("linux.cgroupsPath", "not UTF-8"))?,
+        None => CGROUP_DEFAULT,
     };
     let none = LinuxResources::default();
-    cgroup::plan(linux.resources().as_ref().unwrap_or(&none), &path, &host.layout)
+    cgroup::plan(linux.resources().as_ref().unwrap_or(&none), path, &host.layout)
 }
 
 fn root(spec: &Spec, linux: &Linux) -> Result<Root, PlanError> {

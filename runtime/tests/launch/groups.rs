@@ -1,6 +1,6 @@
 //! Control groups of running containers.
 
-use runtime::cgroup::{Cgroup, Write};
+use runtime::cgroup::{Cgroup, CgroupPlan, Write};
 use serde_json::json;
 
 use crate::bed::{Bed, Order, Started, order, shell, wait_until};
@@ -8,6 +8,11 @@ use crate::bed::{Bed, Order, Started, order, shell, wait_until};
 fn cgroup(bed: &Bed, started: &Started) -> Cgroup {
     let path = started.spec.linux().as_ref().unwrap().cgroups_path().clone().unwrap();
     Cgroup::open(path.to_str().unwrap(), &bed.host.layout)
+}
+
+/// A plan of limits alone.
+fn limits(limits: &[Write]) -> CgroupPlan {
+    CgroupPlan { limits: limits.to_vec(), ..CgroupPlan::default() }
 }
 
 fn write(file: &str, value: &str) -> Write {
@@ -49,9 +54,9 @@ fn limits_stats_freezing_and_changes() {
     assert!(["D (disk sleep)", "S (sleeping)"].iter().any(|s| state().contains(s)));
     cgroup.thaw().unwrap();
 
-    cgroup.update(&[write("pids.max", "44")]).unwrap();
+    cgroup.update(&limits(&[write("pids.max", "44")])).unwrap();
     assert_eq!(cgroup.stats().unwrap().pids.limit, Some(44));
-    assert!(cgroup.update(&[write("pids.max", "many")]).is_err());
+    assert!(cgroup.update(&limits(&[write("pids.max", "many")])).is_err());
 
     cgroup.kill().unwrap();
     assert_eq!(control.exit().exit_code, 137);
@@ -70,11 +75,11 @@ fn memory_limits_are_raised_and_lowered_together() {
     let cgroup = cgroup(&bed, &started);
     if bed.host.layout.hierarchy("memory").is_some() {
         for limit in ["200000000", "40000000", "90000000"] {
-            let limits = [
+            let both = [
                 write("memory.limit_in_bytes", limit),
                 write("memory.memsw.limit_in_bytes", limit),
             ];
-            cgroup.update(&limits).unwrap();
+            cgroup.update(&limits(&both)).unwrap();
         }
     }
     cgroup.kill().unwrap();

@@ -28,6 +28,7 @@ fn devices_freezing_killing_removing() {
     let path = format!("{GROUPS}/unified-{}", std::process::id());
     let plan = CgroupPlan {
         path: path.clone(),
+        unit: None,
         limits: Vec::new(),
         devices: vec![
             rule(false, DeviceClass::All, None, None),

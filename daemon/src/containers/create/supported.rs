@@ -1,7 +1,7 @@
 //! What Docker has and this daemon does not have yet. Whatever asks for one of these is refused with the field's
 //! name: nothing that a client asks for is dropped unseen.
 
-use api_spec::container::{CreateRequest, HostConfig, Mount};
+use api_spec::container::{CreateRequest, Mount};
 
 use crate::containers::error::Error;
 use crate::spec::{Mode, mode};
@@ -18,30 +18,10 @@ fn mounts(request: &CreateRequest, kind: &str) -> bool {
     request.host_config.mounts.iter().flatten().any(of_kind)
 }
 
-fn throttled(host_config: &HostConfig) -> bool {
-    some(host_config.blkio_device_read_bps.as_ref())
-        || some(host_config.blkio_device_write_bps.as_ref())
-        || some(host_config.blkio_device_read_iops.as_ref())
-        || some(host_config.blkio_device_write_iops.as_ref())
-}
-
-const LATER: [Row; 17] = [
+const LATER: [Row; 14] = [
     ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
     ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
     ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
-    (
-        "HostConfig.BlkioWeight",
-        |request| {
-            let host_config = &request.host_config;
-            host_config.blkio_weight != 0 || some(host_config.blkio_weight_device.as_ref())
-        },
-        "block I/O can not be weighted yet",
-    ),
-    (
-        "HostConfig.BlkioDeviceReadBps and its like",
-        |request| throttled(&request.host_config),
-        "block I/O can not be limited yet",
-    ),
     (
         "HostConfig.CpuRealtimePeriod",
         |request| {
@@ -49,11 +29,6 @@ const LATER: [Row; 17] = [
                 || request.host_config.cpu_realtime_runtime != 0
         },
         "real-time CPU shares are not there yet",
-    ),
-    (
-        "HostConfig.DeviceCgroupRules",
-        |request| some(request.host_config.device_cgroup_rules.as_ref()),
-        "device rules are not there yet",
     ),
     (
         "HostConfig.DeviceRequests",

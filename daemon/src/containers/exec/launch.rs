@@ -13,7 +13,7 @@ use crate::containers::error::Error;
 use crate::containers::prepare::with_links;
 use crate::containers::signals;
 use crate::containers::state::Running;
-use crate::spec::{self, Files, Joined, Source};
+use crate::spec::{self, Devices, Files, Joined, Source};
 
 /// An exec to be started.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Task {
             files: &files,
             volumes: &[],
             inherited: &[],
-            devices: &[],
+            devices: &Devices::default(),
             joined: Joined::default(),
             host: &self.service.facts,
         };

@@ -1,9 +1,9 @@
-//! Limits: memory, CPU, processes, ulimits.
+//! Limits: memory, CPU, block I/O, processes, ulimits.
 
 use api_spec::container::HostConfig;
 
 use super::{Error, invalid};
-use crate::spec::{check_cpus, ulimit_type};
+use crate::spec::{HostFacts, check_cpus, ulimit_type};
 
 /// Less memory than this no container can start in, in bytes.
 const MEMORY_MIN: i64 = 6 * 1024 * 1024;
@@ -11,9 +11,51 @@ const MEMORY_MIN: i64 = 6 * 1024 * 1024;
 const PERIOD: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
 const NANO: f64 = 1e9;
 
+/// Block I/O weights.
+const IO_WEIGHTS: std::ops::RangeInclusive<u16> = 10..=1000;
+
+/// Drops weights that the kernel does not have, with a warning as Docker does.
+pub(in crate::containers) fn drop_io_weights(
+    host_config: &mut HostConfig,
+    facts: &HostFacts,
+    warnings: &mut Vec<String>,
+) {
+    if facts.io_weight {
+        return;
+    }
+    let mut warn = |what: &str, which: &str| {
+        warnings.push(format!(
+            "Your kernel does not support Block I/O {what} or the cgroup is not mounted. {which} discarded."
+        ));
+    };
+    if host_config.blkio_weight != 0 {
+        host_config.blkio_weight = 0;
+        warn("weight", "Weight");
+    }
+    if host_config.blkio_weight_device.as_ref().is_some_and(|devices| !devices.is_empty()) {
+        host_config.blkio_weight_device = Some(Vec::new());
+        warn("weight_device", "Weight-device");
+    }
+}
+
+fn io_weights(host_config: &HostConfig) -> Result<(), Error> {
+    let weight = host_config.blkio_weight;
+    if weight != 0 && !IO_WEIGHTS.contains(&weight) {
+        return invalid("Range of blkio weight is from 10 to 1000");
+    }
+    for device in host_config.blkio_weight_device.iter().flatten() {
+        if device.weight != 0 && !IO_WEIGHTS.contains(&device.weight) {
+            let path = &device.path;
+            return invalid(format!("Range of blkio weight of {path} is from 10 to 1000"));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn check(host_config: &HostConfig, warnings: &mut Vec<String>) -> Result<(), Error> {
     memory(host_config, warnings)?;
     cpu(host_config)?;
+    io_weights(host_config)?;
     for ulimit in host_config.ulimits.iter().flatten() {
         if ulimit_type(&ulimit.name).is_none() {
             return invalid(format!("invalid ulimit type: {}", ulimit.name));

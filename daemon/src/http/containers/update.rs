@@ -17,9 +17,9 @@ pub(crate) async fn handle(
     Name(name): Name,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    let update: HostConfig = gojson::from_value(body.unwrap_or_default())
+    let mut update: HostConfig = gojson::from_value(body.unwrap_or_default())
         .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?;
-    let warnings = app.containers.check_update(&update)?;
+    let warnings = app.containers.check_update(&mut update)?;
     let handle = app.containers.resolve(&name)?;
     handle.update(update).await?;
     let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());

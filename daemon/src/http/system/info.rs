@@ -72,7 +72,7 @@ fn gather(app: &App, api: Api) -> Info {
         n_goroutines: threads,
         system_time: jiff::Timestamp::now().to_string(),
         logging_driver: app.config.log_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
-        cgroup_driver: "cgroupfs".to_owned(),
+        cgroup_driver: app.config.cgroups.driver.name().to_owned(),
         cgroup_version: if cgroup_v2 { "2" } else { "1" }.to_owned(),
         n_events_listener: app.events.listeners(),
         kernel_version: host::kernel_version(),

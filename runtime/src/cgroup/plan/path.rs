@@ -1,12 +1,21 @@
-//! The path of a container's groups below the root of the hierarchies.
+//! Where a container's groups are, below the root of the hierarchies.
 
+use crate::cgroup::systemd::Unit;
 use crate::plan::PlanError;
 
 /// Longest path that is taken, in bytes.
 const PATH_MAX: usize = 1024;
 
+/// Path of the groups, and the unit of systemd that has them, if `path` names one as `slice:prefix:name`.
+pub(in crate::cgroup) fn locate(path: &str) -> Result<(String, Option<Unit>), PlanError> {
+    match Unit::parse(path) {
+        Some(unit) => unit.map(|unit| (unit.path(), Some(unit))),
+        None => Ok((normalise(path)?, None)),
+    }
+}
+
 /// An absolute path with single slashes; what would leave the root is refused.
-pub(super) fn normalise(path: &str) -> Result<String, PlanError> {
+fn normalise(path: &str) -> Result<String, PlanError> {
     let refuse = |why: &str| {
         Err(PlanError::Invalid {
             path: "linux.cgroupsPath".to_owned(),
@@ -18,12 +27,6 @@ pub(super) fn normalise(path: &str) -> Result<String, PlanError> {
     }
     if path.contains(['\0', '\n']) {
         return refuse("has a control character");
-    }
-    if !path.contains('/') && path.matches(':').count() == 2 {
-        return Err(PlanError::Unsupported {
-            path: "linux.cgroupsPath".to_owned(),
-            what: "groups made by systemd (slice:prefix:name)".to_owned(),
-        });
     }
     let mut plain = String::with_capacity(path.len() + 1);
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
@@ -41,14 +44,17 @@ pub(super) fn normalise(path: &str) -> Result<String, PlanError> {
 
 #[cfg(test)]
 mod tests {
-    use super::normalise;
+    use super::{locate, normalise};
 
     #[test]
     fn paths() {
         assert_eq!(normalise("/jocker/abc").unwrap(), "/jocker/abc");
         assert_eq!(normalise("jocker//./abc/").unwrap(), "/jocker/abc");
-        for bad in ["", "/", "../x", "/a/../../b", "/a/..", "a\nb", "system.slice:docker:x"] {
+        for bad in ["", "/", "../x", "/a/../../b", "/a/..", "a\nb"] {
             assert!(normalise(bad).is_err(), "{bad:?}");
         }
+        let (path, unit) = locate("a.slice:b:c").unwrap();
+        assert_eq!((path.as_str(), unit.is_some()), ("/a.slice/b-c.scope", true));
+        assert!(locate("a:b:c").is_err());
     }
 }

@@ -54,6 +54,14 @@ fn mount(mount: Value) -> Result<Plan, PlanError> {
 }
 
 #[test]
+fn groups_of_systemd() {
+    let plan = with("/linux/cgroupsPath", json!("a.slice:b:c")).unwrap();
+    assert_eq!(plan.cgroup.path, "/a.slice/b-c.scope");
+    assert!(plan.cgroup.unit.is_some());
+    assert_eq!(with("/linux/cgroupsPath", json!("a/b")).unwrap().cgroup.path, "/a/b");
+}
+
+#[test]
 fn a_plain_spec() {
     let plan = compiled(&spec()).unwrap();
     assert_eq!(plan.namespaces.create.len(), 4);
