@@ -6,13 +6,14 @@ UNITS  ?= /etc/systemd/system
 HOST   := $(shell rustc --print host-tuple 2>/dev/null)
 OUT    := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 
-.PHONY: help run stop build install test diff lint bench root
+.PHONY: help run stop build install test test-vm diff lint bench root
 
 help:
 	@echo 'make run      build, start jockerd on a private socket, run a container'
 	@echo 'make stop     stop what make run started, and remove it'
 	@echo 'make test     install what the tests need and run them all'
 	@echo 'make diff     compare the answers with a dockerd 26.1: make diff REFERENCE=unix:///var/run/docker.sock'
+	@echo 'make test-vm  try version 2 control groups, systemd and power cuts: make test-vm VM=/path/to/a/runner'
 	@echo 'make lint     formatting, clippy'
 	@echo 'make install  install jockerd, jocker and the systemd units below $(PREFIX)'
 	@echo 'make bench    compare with a reference daemon: make bench REFERENCE=unix:///var/run/docker.sock'
@@ -41,6 +42,11 @@ diff: root
 	$(CARGO) build --locked -p jocker-daemon
 	JOCKER_REFERENCE=$(REFERENCE) $(CARGO) nextest run --locked -p jocker-tests --test differences
 
+# What a runner is: tests/vm/run.sh.
+test-vm: build
+	@[ -n "$(VM)" ] || { echo 'VM names the runner of a virtual machine; tests/vm/run.sh says what it must do' >&2; exit 1; }
+	tests/vm/run.sh $(VM) $(OUT) $(PARTS)
+
 lint:
 	$(CARGO) fmt --all --check
 	rustfmt --edition 2024 --check guest/main.rs
@@ -55,5 +61,6 @@ install: build
 	install -D -m 0644 -t $(DESTDIR)$(UNITS) contrib/systemd/jockerd.socket
 	sed 's|/usr/bin/jockerd|$(PREFIX)/bin/jockerd|' contrib/systemd/jockerd.service | \
 		install -D -m 0644 /dev/stdin $(DESTDIR)$(UNITS)/jockerd.service
+	install -D -m 0644 -t $(DESTDIR)/usr/lib/sysusers.d contrib/systemd/sysusers.d/jocker.conf
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(OUT)/jocker completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jocker
