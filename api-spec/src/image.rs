@@ -26,6 +26,53 @@ pub struct Summary {
     /// The same as `size`; gone since API 1.44.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_size: Option<i64>,
+    /// Only when asked for; since API 1.47.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<Vec<ManifestSummary>>,
+}
+
+/// A manifest of an image, and how big what it names is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ManifestSummary {
+    /// The manifest's digest.
+    #[serde(rename = "ID")]
+    pub id: String,
+    pub descriptor: Descriptor,
+    /// All that it names is here.
+    pub available: bool,
+    pub size: ManifestSize,
+    /// `image`.
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_data: Option<ManifestData>,
+}
+
+/// In bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ManifestSize {
+    /// Blobs and unpacked layers.
+    pub total: i64,
+    /// Blobs alone.
+    pub content: i64,
+}
+
+/// What a manifest of an image adds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ManifestData {
+    pub platform: Platform,
+    /// Ids of the containers made from it.
+    pub containers: Vec<String>,
+    pub size: UnpackedSize,
+}
+
+/// In bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UnpackedSize {
+    pub unpacked: i64,
 }
 
 /// Answer of `GET /images/{name}/json`.
@@ -171,6 +218,17 @@ pub struct Pruned {
 pub struct Distribution {
     pub descriptor: Descriptor,
     pub platforms: Vec<Platform>,
+}
+
+/// A repository in the answer of `GET /images/search`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchResult {
+    pub star_count: i64,
+    pub is_official: bool,
+    pub name: String,
+    pub is_automated: bool,
+    pub description: String,
 }
 
 /// An OCI descriptor.

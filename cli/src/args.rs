@@ -5,29 +5,38 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod container;
+mod files;
+mod groups;
 
 pub(crate) use container::{ContainerOptions, CreateArgs, PullPolicy, RunArgs};
+pub(crate) use files::{
+    CommitArgs, CpArgs, ExportArgs, HistoryArgs, ImportArgs, LoadArgs, NameArgs, PushArgs, SaveArgs,
+};
+pub(crate) use groups::{
+    ContainerCommand, DfArgs, ImageCommand, PruneAllArgs, PruneArgs, StatsArgs, SystemCommand,
+    SystemPruneArgs, TopArgs, UpdateArgs, VolumeCommand, VolumeCreateArgs, VolumeLsArgs,
+    VolumeRmArgs,
+};
 
 /// Fits a screen of 24 lines by 80 columns; a test holds it to that.
 pub(crate) const HELP: &str = "\
 Usage:  jocker [-H unix:///path/to/socket] COMMAND
 
-Containers                             Images
-  run     Create and run a container     pull    Download from a registry
-  create  Create, do not start           images  List
-  start   Start stopped containers       tag     Give another name
-  stop    Stop, after a while kill       rmi     Remove names and images
-  restart Stop and start               Both
-  pause   Freeze all processes           inspect All that is known, as JSON
-  unpause Let them go on               Daemon
-  kill    Send a signal                  version Of client and daemon
-  rm      Remove                         info    State and abilities
-  rename  Give another name              events  What happens, as it happens
-  ps      List                         Shell
-  logs    Show what was written          completion  For bash, zsh or fish
-  exec    Run a command inside
-  attach  Connect to a running one
-  wait    Wait for the exit code
+Containers                Inside containers         Images
+  run     Create, start     exec    Run a command     pull    From a registry
+  create  Do not start      attach  Connect to it     push    To a registry
+  start   What stopped      logs    What it wrote     images  List
+  stop    Then kill         top     Processes         tag     Another name
+  restart Stop and start    stats   What it uses      rmi     Remove
+  pause   Freeze            cp      Files in, out     history Its steps
+  unpause Let go on         diff    Changed files     save    To an archive
+  kill    Send a signal     export  Files as a tar    load    From an archive
+  wait    For its end       commit  Make an image     import  From files
+  rm      Remove          Everything                Groups
+  rename  Another name      inspect All, as JSON      container Prune
+  update  Its limits        events  As they happen    image   Prune
+  ps      List              info    Of the daemon     volume  Create, ls, rm
+  completion  For shells    version Of both           system  Disk use, prune
 Options
   -H, --host URL   The daemon's socket; else JOCKER_HOST, then DOCKER_HOST,
                    then unix:///var/run/jocker.sock
@@ -88,6 +97,42 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Block until one or more containers stop, then print their exit codes
     Wait(NamesArgs),
+    /// Update configuration of one or more containers
+    Update(UpdateArgs),
+    /// Display the running processes of a container
+    Top(TopArgs),
+    /// Display a live stream of container(s) resource usage statistics
+    Stats(StatsArgs),
+    /// Copy files/folders between a container and the local filesystem
+    Cp(CpArgs),
+    /// Inspect changes to files or directories on a container's filesystem
+    Diff(NameArgs),
+    /// Export a container's filesystem as a tar archive
+    Export(ExportArgs),
+    /// Create a new image from a container's changes
+    Commit(CommitArgs),
+    /// Import the contents from a tarball to create a filesystem image
+    Import(ImportArgs),
+    /// Save one or more images to a tar archive
+    Save(SaveArgs),
+    /// Load an image from a tar archive or STDIN
+    Load(LoadArgs),
+    /// Upload an image to a registry
+    Push(PushArgs),
+    /// Show the history of an image
+    History(HistoryArgs),
+    /// Manage containers
+    #[command(subcommand)]
+    Container(ContainerCommand),
+    /// Manage images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Manage volumes
+    #[command(subcommand)]
+    Volume(VolumeCommand),
+    /// Manage the daemon's data
+    #[command(subcommand)]
+    System(SystemCommand),
     /// Return low-level information on objects
     Inspect(InspectArgs),
     /// Download an image from a registry

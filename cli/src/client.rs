@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -15,10 +16,12 @@ use tokio::io::{ReadHalf, WriteHalf};
 mod error;
 mod host;
 mod path;
+mod transfer;
 
 pub(crate) use error::ClientError;
 pub(crate) use host::Host;
 pub(crate) use path::{Path, encode_segment};
+pub(crate) use transfer::{Download, Upload, download};
 
 /// The API version that is asked for: old enough for every daemon in use, new enough for all that
 /// is used here.
@@ -33,11 +36,14 @@ pub(crate) type FromDaemon = ReadHalf<Duplex>;
 /// What is sent to the daemon; shutting it down says that there is no more.
 pub(crate) type ToDaemon = WriteHalf<Duplex>;
 
+/// What a request brings.
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
 /// A client of one daemon. Connections are made when needed and used again.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     host: Host,
-    inner: legacy::Client<UnixConnector, Full<Bytes>>,
+    inner: legacy::Client<UnixConnector, Body>,
 }
 
 impl Client {
@@ -140,6 +146,31 @@ impl Client {
         body: Option<Bytes>,
         headers: &[(&str, String)],
     ) -> Result<Response<Incoming>, ClientError> {
+        let json = ("content-type", "application/json".to_owned());
+        let headers: Vec<(&str, String)> =
+            body.is_some().then_some(json).into_iter().chain(headers.iter().cloned()).collect();
+        let body = Full::new(body.unwrap_or_default()).map_err(|never| match never {});
+        self.send_body(method, path, body.boxed_unsync(), &headers).await
+    }
+
+    /// A request with a body that is sent while it is made.
+    pub(crate) async fn upload(
+        &self,
+        method: Method,
+        path: &Path,
+        headers: &[(&str, String)],
+        body: Upload,
+    ) -> Result<Response<Incoming>, ClientError> {
+        self.send_body(method, path, body.boxed_unsync(), headers).await
+    }
+
+    async fn send_body(
+        &self,
+        method: Method,
+        path: &Path,
+        body: Body,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Incoming>, ClientError> {
         let target = format!("/v{API_VERSION}{path}");
         let uri: http::Uri = hyperlocal::Uri::new(self.host.socket(), &target).into();
         let mut request = Request::builder()
@@ -150,11 +181,8 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
         let invalid = |source| ClientError::Request { path: path.to_string(), source };
-        let request = request.body(Full::new(body.unwrap_or_default())).map_err(invalid)?;
+        let request = request.body(body).map_err(invalid)?;
         let response = self.inner.request(request).await.map_err(|source| {
             if source.is_connect() {
                 ClientError::Connect { host: self.host.clone(), source }

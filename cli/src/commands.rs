@@ -2,31 +2,44 @@
 
 use std::io;
 
-use crate::args::Command;
+use crate::args::{Command, ContainerCommand, ImageCommand, SystemCommand};
 use crate::client::{Client, ClientError};
 use crate::options::OptionsError;
 use crate::render::template::TemplateError;
 
 mod attach;
+mod commit;
 mod completion;
+mod cp;
 mod create;
 mod credentials;
+mod df;
+mod diff;
 mod each;
 mod events;
 mod exec;
 mod filters;
+mod history;
 mod images;
 mod info;
 mod inspect;
 mod logs;
+mod prune;
 mod ps;
 mod pull;
+mod push;
+mod read;
 mod rmi;
 mod run;
 mod start;
+mod stats;
 mod tag;
+mod top;
+mod update;
 mod version;
+mod volume;
 mod wait;
+mod write;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +107,23 @@ pub(crate) async fn dispatch(client: &Client, command: Command) -> Outcome {
         Command::Attach(args) => attach::attach(client, args).await,
         Command::Wait(args) => wait::wait(client, &args).await,
         Command::Inspect(args) => inspect::inspect(client, args).await,
+        Command::Update(args) => update::update(client, &args).await,
+        Command::Top(args) => top::top(client, &args).await,
+        Command::Stats(args) => stats::stats(client, args).await,
+        Command::Cp(args) => cp::cp(client, args).await,
+        Command::Diff(args) => diff::diff(client, &args).await,
+        Command::Export(args) => write::export(client, &args).await,
+        Command::Commit(args) => commit::commit(client, &args).await,
+        Command::Import(args) => read::import(client, &args).await,
+        Command::Save(args) => write::save(client, &args).await,
+        Command::Load(args) => read::load(client, &args).await,
+        Command::Push(args) => push::push(client, &args).await,
+        Command::History(args) => history::history(client, args).await,
+        Command::Container(ContainerCommand::Prune(args)) => prune::containers(client, &args).await,
+        Command::Image(ImageCommand::Prune(args)) => prune::images(client, &args).await,
+        Command::Volume(command) => volume::volume(client, command).await,
+        Command::System(SystemCommand::Df(args)) => df::df(client, &args).await,
+        Command::System(SystemCommand::Prune(args)) => prune::system(client, &args).await,
         Command::Pull(args) => pull::pull(client, args).await,
         Command::Images(args) => images::images(client, args).await,
         Command::Rmi(args) => rmi::remove(client, &args).await,

@@ -11,6 +11,7 @@ mod history;
 mod import;
 pub(crate) mod list;
 mod load;
+mod manifests;
 pub(crate) mod platform;
 pub(crate) mod prune;
 pub(crate) mod pull;

@@ -25,6 +25,7 @@ pub(crate) mod manifest;
 mod mirror;
 pub(crate) mod repository;
 mod retry;
+mod search;
 mod tags;
 mod token;
 pub(crate) mod transport;
@@ -42,6 +43,7 @@ pub use endpoint::ConfigError;
 pub use error::{ApiError, Code, RegistryError};
 pub use login::Login;
 pub use retry::RetryPolicy;
+pub use search::Found;
 
 use crate::digest::Digest;
 use endpoint::{Endpoint, Insecure};

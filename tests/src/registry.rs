@@ -71,6 +71,8 @@ struct State {
     content: HashMap<String, (String, Arc<Vec<u8>>)>,
     /// `name:tag` to digest.
     tags: HashMap<String, String>,
+    /// By path: JSON.
+    answers: HashMap<String, String>,
     faults: Vec<Fault>,
     guard: Guard,
     asked: Vec<Asked>,
@@ -95,6 +97,7 @@ impl Registry {
         let state = State {
             content: HashMap::new(),
             tags: HashMap::new(),
+            answers: HashMap::new(),
             faults: Vec::new(),
             guard,
             asked: Vec::new(),
@@ -146,6 +149,11 @@ impl Registry {
     pub fn push_blob(&self, digest: &str, bytes: &[u8]) {
         let entry = ("application/octet-stream".to_owned(), Arc::new(bytes.to_vec()));
         self.lock().content.insert(digest.to_owned(), entry);
+    }
+
+    /// Answers requests for a path with JSON.
+    pub fn answer(&self, path: &str, json: &str) {
+        self.lock().answers.insert(path.to_owned(), json.to_owned());
     }
 
     /// Lets requests for paths that contain `on` fail `times` times.

@@ -129,6 +129,27 @@ fn newer_clients_get_sums() {
     assert_eq!(verbose["ContainerUsage"]["Items"][0]["Id"], id);
 }
 
+#[test]
+fn manifests_are_told_to_who_asks() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let id = daemon.create(&json!({ "Cmd": ["true"] }));
+    let list = |path: &str| daemon.http().get(path).expect(200).json();
+    let asked = list("/v1.47/images/json?manifests=1");
+    let image = of(&asked, "Id", &Image::busybox().id());
+    let manifest = &image["Manifests"][0];
+    assert_eq!(manifest["ID"], Image::busybox().manifest_digest());
+    assert_eq!((&manifest["Kind"], &manifest["Available"]), (&json!("image"), &json!(true)));
+    assert_eq!(manifest["ImageData"]["Containers"], json!([id]));
+    let (content, unpacked) =
+        (&manifest["Size"]["Content"], &manifest["ImageData"]["Size"]["Unpacked"]);
+    assert_eq!(unpacked, &image["Size"]);
+    let sum = content.as_i64().expect("a size") + unpacked.as_i64().expect("a size");
+    assert_eq!(manifest["Size"]["Total"], sum);
+    for path in ["/v1.47/images/json", "/v1.46/images/json?manifests=1"] {
+        assert!(list(path)[0].get("Manifests").is_none(), "{path}");
+    }
+}
+
 /// With many images the list stays fast: nothing is read from disk for each of them.
 #[test]
 fn many_images_are_listed_fast() {

@@ -3,6 +3,7 @@
 use api_spec::progress::Message;
 use http::Method;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 use super::{Failure, Outcome, credentials};
 use crate::args::PullArgs;
@@ -11,7 +12,7 @@ use crate::render::progress::{Progress, Target};
 
 /// Longest line of a progress stream, in bytes.
 const LINE_LIMIT: usize = 1024 * 1024;
-const DEFAULT_TAG: &str = "latest";
+pub(super) const DEFAULT_TAG: &str = "latest";
 const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// An image's name in two parts.
@@ -93,7 +94,12 @@ pub(super) async fn fetch(
     let secret = credentials::header(name.registry());
     let headers: Vec<(&str, String)> =
         secret.map(|secret| ("x-registry-auth", secret)).into_iter().collect();
-    let mut body = client.stream_with(Method::POST, &path, &headers).await?.into_body();
+    let body = client.stream_with(Method::POST, &path, &headers).await?.into_body();
+    follow(&path, body, target).await
+}
+
+/// Shows a progress stream to its end.
+pub(super) async fn follow(path: &Path, mut body: Incoming, target: Target) -> Outcome {
     let mut progress = Progress::new(target);
     let mut waiting = Vec::new();
     let mut failed = None;

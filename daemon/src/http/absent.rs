@@ -16,7 +16,6 @@ const NOT_YET: &[(Method, &str)] = &[
     (Method::POST, "/build"),
     (Method::POST, "/build/prune"),
     (Method::GET, "/containers/{id}/attach/ws"),
-    (Method::GET, "/images/search"),
     (Method::POST, "/session"),
 ];
 

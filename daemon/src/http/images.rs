@@ -11,4 +11,5 @@ pub(crate) mod prune;
 pub(crate) mod push;
 pub(crate) mod remove;
 pub(crate) mod save;
+pub(crate) mod search;
 pub(crate) mod tag;

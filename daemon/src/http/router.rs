@@ -131,6 +131,7 @@ fn table() -> Vec<Endpoint> {
         get("/images/json", images::list::handle),
         post("/images/load", images::load::handle),
         post("/images/prune", images::prune::handle),
+        get("/images/search", images::search::handle),
         get("/images/get", images::save::several),
         get("/images/{name}/get", images::save::one),
         get("/images/{name}/json", images::inspect::handle),

@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// The archive of an import does not come.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A registry's search.
+    #[error(transparent)]
+    Search(Box<RegistryError>),
     /// As the container service says.
     #[error("{0}")]
     Container(http::error::Error),
@@ -92,6 +95,7 @@ impl Error {
             | Self::Load(_)
             | Self::Derive(_)
             | Self::Fetch(_)
+            | Self::Search(_)
             | Self::Store(_)
             | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) shared_size: bool,
     /// Count the containers of each.
     pub(crate) containers: bool,
+    /// Tell of the manifests.
+    pub(crate) manifests: bool,
 }
 
 /// The filters, resolved to values.
@@ -59,6 +61,9 @@ impl Images {
                 if let Some(made) = &made {
                     let count = made.get(&summary.id).copied().unwrap_or(0);
                     summary.containers = i64::try_from(count).unwrap_or(i64::MAX);
+                }
+                if wanted.manifests {
+                    summary.manifests = Some(vec![self.manifest(image)?]);
                 }
                 summaries.push(summary);
             }
@@ -152,6 +157,7 @@ fn summary(image: &Image, choice: &Choice<'_>) -> Option<Summary> {
         shared_size: -1,
         size: bytes(image.size),
         virtual_size: None,
+        manifests: None,
     })
 }
 

@@ -13,6 +13,8 @@ use crate::images::list::{FILTERS, Wanted};
 
 /// API 1.44 dropped `VirtualSize`.
 const VIRTUAL_SIZE_UNTIL: u32 = 44;
+/// API 1.47 has `manifests`.
+const MANIFESTS_SINCE: u32 = 47;
 /// Before API 1.43 an image without a name had `<none>` ones.
 const PLACEHOLDERS_UNTIL: u32 = 43;
 
@@ -26,8 +28,12 @@ pub(crate) async fn handle(
 ) -> Result<Response, Error> {
     let filters = query.filters()?;
     filters.validate(&FILTERS)?;
-    let shared_size = api.since(SHARED_SIZE_SINCE) && query.flag("shared-size");
-    let wanted = Wanted { filters, shared_size, containers: false };
+    let wanted = Wanted {
+        filters,
+        shared_size: query.flag("shared-size") && api.since(SHARED_SIZE_SINCE),
+        containers: false,
+        manifests: query.flag("manifests") && api.since(MANIFESTS_SINCE),
+    };
     let mut summaries = app.images.list(wanted).await?;
     for summary in &mut summaries {
         shape(summary, api);
