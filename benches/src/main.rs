@@ -6,12 +6,14 @@
 
 mod containers;
 mod floor;
+mod footprint;
 mod logs;
 mod memory;
 mod peer;
 mod pull;
 mod requests;
 mod table;
+mod transfer;
 
 use std::path::PathBuf;
 
@@ -102,6 +104,13 @@ fn main() -> Result<()> {
     }
     if flags.wants("pull") {
         pull::measure(&peers, flags.pulls, flags.pull_size, &mut table)?;
+    }
+    if flags.wants("transfer") {
+        let image = pull::large(flags.pull_size);
+        transfer::measure(&peers, flags.pulls, &image, &mut table)?;
+    }
+    if flags.wants("footprint") {
+        footprint::measure(&peers, &mut table)?;
     }
     print!("{}", table.render());
     if let Some(path) = &flags.json {

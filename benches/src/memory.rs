@@ -68,7 +68,7 @@ fn watchers(peer: &Peer) -> Result<(Vec<f64>, Vec<f64>)> {
 }
 
 /// A process and all its descendants.
-fn family(root: u32) -> Result<Vec<u32>> {
+pub(crate) fn family(root: u32) -> Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -94,7 +94,7 @@ fn parent(pid: u32) -> Option<u32> {
 }
 
 /// The sum of some fields, in kB.
-fn field(pid: u32, names: &[&str]) -> Result<f64> {
+pub(crate) fn field(pid: u32, names: &[&str]) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let rows = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();

@@ -63,12 +63,20 @@ impl Peer {
 
     /// A listener on 127.0.0.1 of the network namespace that the daemon lives in.
     pub(crate) fn listen(&self) -> Result<TcpListener> {
+        Ok(self.within(|| TcpListener::bind("127.0.0.1:0"))??)
+    }
+
+    /// Does something in the network namespace that the daemon lives in.
+    pub(crate) fn within<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let namespace = File::open(format!("/proc/{}/ns/net", self.pid))?;
-        let bound = thread::spawn(move || -> Result<TcpListener> {
+        let worker = thread::spawn(move || -> Result<T> {
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok(TcpListener::bind("127.0.0.1:0")?)
+            Ok(work())
         });
-        bound.join().map_err(|_| anyhow::anyhow!("binding in the daemon's network failed"))?
+        worker.join().map_err(|_| anyhow::anyhow!("work in the daemon's network failed"))?
     }
 
     /// Creates a container; its id.

@@ -53,7 +53,7 @@ pub(crate) fn measure(
 }
 
 /// An image whose files are half noise, half text.
-fn large(megabytes: usize) -> Image {
+pub(crate) fn large(megabytes: usize) -> Image {
     let files = megabytes * 1_000_000 / LAYERS / FILE;
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let layers = (0..LAYERS).map(|layer| {

@@ -41,6 +41,7 @@ use crate::error::{Context, IoError};
 use crate::{Inner, crash, durable};
 use apply::{Applied, ApplyError, apply};
 use limits::Limits;
+use path::CleanPath;
 use pump::pump;
 pub(crate) use settle::Settled;
 
@@ -144,10 +145,20 @@ impl Layers {
         expected_diff_id: &Digest,
         reader: impl Read + Send,
     ) -> Result<LayerInfo, LayerError> {
+        self.unpack_as(Bytes::Unknown, chain_id, expected_diff_id, reader)
+    }
+
+    pub(crate) fn unpack_as(
+        &self,
+        bytes: Bytes,
+        chain_id: &Digest,
+        expected_diff_id: &Digest,
+        reader: impl Read + Send,
+    ) -> Result<LayerInfo, LayerError> {
         let temporary =
             self.inner.ingest_dir().join(format!("unpack-{}", self.inner.next_number()));
         durable::create_dir(&temporary, 0o700)?;
-        let result = self.unpack_into(&temporary, chain_id, expected_diff_id, reader);
+        let result = self.unpack_into(&temporary, bytes, chain_id, expected_diff_id, reader);
         if temporary.exists() {
             self.inner.throw_away(&temporary)?;
             self.inner.keeper.empty_trash();
@@ -158,17 +169,62 @@ impl Layers {
     fn unpack_into(
         &self,
         temporary: &Path,
+        bytes: Bytes,
         chain_id: &Digest,
         expected: &Digest,
         reader: impl Read + Send,
     ) -> Result<LayerInfo, LayerError> {
+        let Unpacked { info, .. } = self.inner.unpack_at(temporary, bytes, expected, reader)?;
+        crash::step("store.layer.unpacked");
+        if self.inner.db.read(|db| images::has_layer(db, chain_id))? {
+            // What a row names already, and a commit is to mend, must be whole at once.
+            self.inner.sync()?;
+        }
+        self.inner.put_layer(temporary, chain_id)?;
+        crash::step("store.layer.renamed");
+        Ok(info)
+    }
+}
+
+/// What is known of the bytes that are unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// Nothing: their digest is to be reckoned.
+    Unknown,
+    /// This process has written them, and found the digest that is expected.
+    Verified,
+}
+
+/// A layer in a directory that is not its place.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    pub(crate) info: LayerInfo,
+    /// Directories whose metadata the layers below have.
+    pub(crate) implied: Vec<CleanPath>,
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, IoError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).on("open", path)
+}
+
+impl Inner {
+    /// Unpacks below an empty directory: tree, info and list.
+    pub(crate) fn unpack_at(
+        &self,
+        temporary: &Path,
+        bytes: Bytes,
+        expected: &Digest,
+        reader: impl Read + Send,
+    ) -> Result<Unpacked, LayerError> {
         let (diff, discard) = (temporary.join(DIFF_DIR), temporary.join("discard"));
         durable::create_dir(&diff, 0o755)?;
         durable::create_dir(&discard, 0o700)?;
         let (root, dump) = (open_directory(&diff)?, open_directory(&discard)?);
         let limits = Limits::default();
+        let known = matches!(bytes, Bytes::Verified).then_some(expected);
         let (applied, digest) =
-            pump(reader, limits.bytes, |stream| apply(stream, root, dump, &limits))
+            pump(reader, limits.bytes, known, |stream| apply(stream, root, dump, &limits))
                 .map_err(LayerError::Read)?;
         // A broken stream looks to the archive like an early end: the stream's error says more.
         let digest = digest.map_err(LayerError::Read)?;
@@ -182,24 +238,10 @@ impl Layers {
         let text = serde_json::json!(info).to_string();
         durable::write_new(&temporary.join(INFO_FILE), text.as_bytes())?;
         settle::write_list(temporary, &implied)?;
-        self.inner.throw_away(&discard)?;
-        crash::step("store.layer.unpacked");
-        if self.inner.db.read(|db| images::has_layer(db, chain_id))? {
-            // What a row names already, and a commit is to mend, must be whole at once.
-            self.inner.sync()?;
-        }
-        self.inner.put_layer(temporary, chain_id)?;
-        crash::step("store.layer.renamed");
-        Ok(info)
+        self.throw_away(&discard)?;
+        Ok(Unpacked { info, implied })
     }
-}
 
-fn open_directory(path: &Path) -> Result<OwnedFd, IoError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(CWD, path, flags, Mode::empty()).on("open", path)
-}
-
-impl Inner {
     /// Moves an unpacked layer to its place. Whoever comes second leaves the first one's; a
     /// directory without a layer in it is what a power cut left.
     fn put_layer(&self, temporary: &Path, chain_id: &Digest) -> Result<(), IoError> {

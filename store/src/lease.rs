@@ -11,7 +11,7 @@ use crate::crash;
 use crate::db::{DbError, images};
 use crate::digest::Digest;
 use crate::error::{Context, IoError};
-use crate::{Inner, recover};
+use crate::{Inner, recover, sys};
 
 /// Blobs and layers that may be free.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,8 +47,19 @@ impl Lease {
     }
 }
 
+/// Trims the heap at the end of a scope, however that is left.
+struct Trim;
+
+impl Drop for Trim {
+    fn drop(&mut self) {
+        sys::trim_heap();
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
+        // What the work took of the heap is the kernel's again.
+        let _trim = Trim;
         let mut leases = self.inner.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.alive -= 1;
         if leases.alive > 0 {

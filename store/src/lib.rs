@@ -63,6 +63,8 @@ mod recover;
 pub mod reference;
 pub mod registry;
 pub mod snapshot;
+#[expect(unsafe_code, reason = "system calls live here and nowhere else")]
+mod sys;
 mod trash;
 pub mod volume;
 

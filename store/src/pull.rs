@@ -15,6 +15,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gzip;
 pub(crate) mod json;
 mod layer;
 pub(crate) mod manifest;

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use super::BLOBS;
 use super::load::LoadError;
-use crate::content::BLOB_LIMIT;
+use crate::content::{BLOB_LIMIT, WRITEBACK_STEP};
 use crate::digest::{Digest, Hasher};
 use crate::error::Context;
 use crate::pull::decompress::Decoder;
-use crate::{Inner, durable};
+use crate::{Inner, durable, sys};
 
 /// Most entries of one archive.
 const ENTRIES_LIMIT: u64 = 65_536;
@@ -36,6 +36,8 @@ pub(super) struct Spooled {
     pub(super) digest: Digest,
     /// In bytes.
     pub(super) size: u64,
+    /// Its bytes came with this archive, and their digest was reckoned.
+    pub(super) is_new: bool,
 }
 
 /// The archive's files. Dropping it removes what nobody took.
@@ -145,7 +147,7 @@ impl Spool {
     ) -> Result<Spooled, LoadError> {
         let path = self.dir.join(number.to_string());
         let mut file = File::create_new(&path).on("create", &path)?;
-        let (mut hasher, mut size) = (Hasher::default(), 0);
+        let (mut hasher, mut size, mut started) = (Hasher::default(), 0, 0);
         let mut buffer = vec![0; BUFFER];
         loop {
             let count = entry.read(&mut buffer).map_err(LoadError::Read)?;
@@ -155,17 +157,21 @@ impl Spool {
             file.write_all(&buffer[..count]).on("write", &path)?;
             hasher.update(&buffer[..count]);
             size += count as u64;
+            if size - started >= WRITEBACK_STEP {
+                sys::start_writeback(&file, started, size - started).on("write back", &path)?;
+                started = size;
+            }
         }
         if size != entry.size() {
             return Err(LoadError::Archive("unexpected end".to_owned()));
         }
-        Ok(Spooled { path, digest: hasher.finish(), size })
+        Ok(Spooled { path, digest: hasher.finish(), size, is_new: true })
     }
 
     fn known(&self, digest: &Digest) -> Option<Spooled> {
         let path = self.inner.blob_path(digest);
         let size = path.metadata().ok()?.len();
-        Some(Spooled { path, digest: digest.clone(), size })
+        Some(Spooled { path, digest: digest.clone(), size, is_new: false })
     }
 
     /// The file of this name, through links.

@@ -13,10 +13,13 @@ use crate::Inner;
 use crate::crash;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, IoError};
+use crate::sys;
 
 const SUFFIX: &str = ".partial";
 /// Bytes read at once when earlier bytes are hashed again.
 const REHASH_BUFFER: usize = 256 << 10;
+/// Bytes after which the disk is set to work, so that the commit's sync finds little to do.
+pub(crate) const WRITEBACK_STEP: u64 = 4 << 20;
 
 /// A blob on its way in. Dropping it keeps the bytes for a later attempt.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Ingest {
     file: File,
     hasher: Hasher,
     offset: u64,
+    /// Up to here the disk has been set to work.
+    started: u64,
 }
 
 impl Ingest {
@@ -50,7 +55,16 @@ impl Ingest {
             Ok((file, hasher, offset)) => {
                 crash::step("store.ingest.opened");
                 let expected = expected.clone();
-                Ok(Self { inner: inner.clone(), expected, size, path, file, hasher, offset })
+                Ok(Self {
+                    inner: inner.clone(),
+                    expected,
+                    size,
+                    path,
+                    file,
+                    hasher,
+                    offset,
+                    started: 0,
+                })
             }
             Err(error) => {
                 release(inner, expected);
@@ -77,6 +91,9 @@ impl Ingest {
         self.file.write_all(bytes).on("write", &self.path)?;
         self.hasher.update(bytes);
         self.offset += bytes.len() as u64;
+        if self.offset - self.started >= WRITEBACK_STEP {
+            self.start_writeback()?;
+        }
         crash::step("store.ingest.written");
         Ok(())
     }
@@ -89,7 +106,14 @@ impl Ingest {
         self.file.set_len(0).on("truncate", &self.path)?;
         self.file.seek(SeekFrom::Start(0)).on("seek", &self.path)?;
         self.hasher = Hasher::default();
-        self.offset = 0;
+        (self.offset, self.started) = (0, 0);
+        Ok(())
+    }
+
+    fn start_writeback(&mut self) -> Result<(), ContentError> {
+        let (from, length) = (self.started, self.offset - self.started);
+        sys::start_writeback(&self.file, from, length).on("write back", &self.path)?;
+        self.started = self.offset;
         Ok(())
     }
 
@@ -97,7 +121,7 @@ impl Ingest {
     ///
     /// # Errors
     /// `Incomplete`: the bytes are kept. `DigestMismatch`: they are removed. The file system's.
-    pub fn commit(self) -> Result<(), ContentError> {
+    pub fn commit(mut self) -> Result<(), ContentError> {
         if let Some(expected) = self.size.filter(|size| *size != self.offset) {
             let digest = self.expected.clone();
             return Err(ContentError::Incomplete { digest, expected, actual: self.offset });
@@ -107,6 +131,9 @@ impl Ingest {
             let expected = self.expected.clone();
             self.discard()?;
             return Err(ContentError::DigestMismatch { expected, actual });
+        }
+        if self.started > 0 {
+            self.start_writeback()?;
         }
         fs::rename(&self.path, self.inner.blob_path(&self.expected)).on("rename", &self.path)?;
         crash::step("store.ingest.renamed");

@@ -70,11 +70,19 @@ impl Metadata {
         })
     }
 
-    /// For a file or directory that is open.
+    /// For a file or directory that is open. What it has already is not set again: to look costs
+    /// less than a change of the inode.
     pub(crate) fn apply(&self, file: impl AsFd) -> Result<(), Errno> {
         let file = file.as_fd();
-        fchown(file, Some(self.uid), Some(self.gid))?;
-        fchmod(file, self.mode)?;
+        let now = fstat(file)?;
+        let is_owned = (now.st_uid, now.st_gid) == (self.uid.as_raw(), self.gid.as_raw());
+        if !is_owned {
+            fchown(file, Some(self.uid), Some(self.gid))?;
+        }
+        // A new owner takes the bits of setuid and setgid away.
+        if !is_owned || now.st_mode & 0o7777 != self.mode.as_raw_mode() {
+            fchmod(file, self.mode)?;
+        }
         for (name, value) in &self.xattrs {
             let result = fsetxattr(file, name.as_slice(), value, XattrFlags::empty());
             tolerate(name, result)?;

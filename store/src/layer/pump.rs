@@ -27,10 +27,12 @@ pub(crate) struct Stream {
 }
 
 /// Runs `consume` over the stream; answers its value and the digest of what was read, which is the
-/// whole stream if `consume` read to the end. More than `limit` bytes end it with an error.
+/// whole stream if `consume` read to the end. What is `known` of it already is not reckoned again.
+/// More than `limit` bytes end it with an error.
 pub(crate) fn pump<T>(
     reader: impl Read + Send,
     limit: u64,
+    known: Option<&Digest>,
     consume: impl FnOnce(&mut Stream) -> T,
 ) -> io::Result<(T, io::Result<Digest>)> {
     thread::scope(|scope| {
@@ -38,28 +40,36 @@ pub(crate) fn pump<T>(
         let (to_caller, full) = sync_channel(QUEUE);
         let (empty, refill) = channel();
         let give_back = empty.clone();
-        let hasher = thread::Builder::new().name("layer-hash".to_owned()).spawn_scoped(
-            scope,
-            move || {
-                let mut hasher = Hasher::default();
-                for buffer in hashed {
-                    hasher.update(&buffer.bytes[..buffer.length]);
-                    recycle(buffer, &give_back);
-                }
-                hasher.finish()
-            },
-        )?;
+        let hash = move || {
+            let mut hasher = Hasher::default();
+            for buffer in hashed {
+                hasher.update(&buffer.bytes[..buffer.length]);
+                recycle(buffer, &give_back);
+            }
+            hasher.finish()
+        };
+        let (to_hasher, hasher) = match known {
+            Some(_) => (None, None),
+            None => {
+                let thread = thread::Builder::new().name("layer-hash".to_owned());
+                (Some(to_hasher), Some(thread.spawn_scoped(scope, hash)?))
+            }
+        };
         let source = thread::Builder::new()
             .name("layer-read".to_owned())
             .spawn_scoped(scope, move || {
-                read_all(reader, limit, &refill, &to_hasher, &to_caller)
+                read_all(reader, limit, &refill, to_hasher.as_ref(), &to_caller)
             })?;
         let mut stream = Stream { full, empty, current: None, position: 0 };
         let value = consume(&mut stream);
         drop(stream);
         let gone = |_| io::Error::other("a thread of the layer panicked");
         let outcome = source.join().map_err(gone)?;
-        let digest = hasher.join().map_err(gone)?;
+        let digest = match (hasher, known) {
+            (Some(hasher), _) => hasher.join().map_err(gone)?,
+            (None, Some(known)) => known.clone(),
+            (None, None) => return Err(io::Error::other("a layer without a digest")),
+        };
         Ok((value, outcome.map(|()| digest)))
     })
 }
@@ -68,7 +78,7 @@ fn read_all(
     mut reader: impl Read,
     limit: u64,
     refill: &Receiver<Vec<u8>>,
-    to_hasher: &SyncSender<Arc<Buffer>>,
+    to_hasher: Option<&SyncSender<Arc<Buffer>>>,
     to_caller: &SyncSender<Arc<Buffer>>,
 ) -> io::Result<()> {
     let mut total = 0;
@@ -86,7 +96,8 @@ fn read_all(
             ));
         }
         let buffer = Arc::new(Buffer { bytes, length });
-        if to_hasher.send(buffer.clone()).is_err() || to_caller.send(buffer).is_err() {
+        let is_hashed = to_hasher.is_none_or(|hasher| hasher.send(buffer.clone()).is_ok());
+        if !is_hashed || to_caller.send(buffer).is_err() {
             // The caller has seen enough: it has an error of its own.
             return Ok(());
         }
@@ -151,7 +162,7 @@ mod tests {
     #[test]
     fn all_bytes_come_and_are_hashed() {
         let bytes: Vec<u8> = (0_u8..251).cycle().take(3 * BUFFER_BYTES + 17).collect();
-        let (seen, digest) = pump(&bytes[..], u64::MAX, |stream| {
+        let (seen, digest) = pump(&bytes[..], u64::MAX, None, |stream| {
             let mut seen = Vec::new();
             stream.read_to_end(&mut seen).map(|_| seen)
         })
@@ -161,13 +172,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_is_not_reckoned() {
+        let known = Digest::of(b"something else");
+        let (read, digest) = pump(&b"bytes"[..], u64::MAX, Some(&known), |stream| {
+            let mut seen = String::new();
+            stream.read_to_string(&mut seen).map(|_| seen)
+        })
+        .expect("threads");
+        assert_eq!((read.expect("read").as_str(), digest.expect("digest")), ("bytes", known));
+    }
+
+    #[test]
     fn a_caller_may_stop_and_a_limit_holds() {
         let (_, digest) =
-            pump(io::repeat(7), u64::MAX, |stream| stream.fill_buf().map(<[u8]>::len))
+            pump(io::repeat(7), u64::MAX, None, |stream| stream.fill_buf().map(<[u8]>::len))
                 .expect("threads");
         assert!(digest.is_ok());
-        let (_, digest) = pump(io::repeat(7), 1 << 20, |stream| io::copy(stream, &mut io::sink()))
-            .expect("threads");
+        let (_, digest) =
+            pump(io::repeat(7), 1 << 20, None, |stream| io::copy(stream, &mut io::sink()))
+                .expect("threads");
         assert_eq!(digest.expect_err("limit").kind(), io::ErrorKind::FileTooLarge);
     }
 }

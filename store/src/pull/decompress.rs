@@ -5,6 +5,8 @@ use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::gzip::Members;
+
 /// No layer unpacks to more bytes.
 pub(crate) const UNPACKED_LIMIT: u64 = 256 << 30;
 
@@ -17,6 +19,7 @@ type Whole<'a, R> = Chain<Cursor<Vec<u8>>, &'a mut R>;
 enum Kind<'a, R: BufRead> {
     Plain(Whole<'a, R>),
     Gzip(Box<MultiGzDecoder<Whole<'a, R>>>),
+    Members(Box<Members<Whole<'a, R>>>),
     Zstd(Box<zstd::Decoder<'static, Whole<'a, R>>>),
 }
 
@@ -29,13 +32,22 @@ pub(crate) struct Decoder<'a, R: BufRead> {
 impl<'a, R: BufRead> Decoder<'a, R> {
     /// Looks at the first bytes to tell how the rest is compressed.
     pub(crate) fn new(source: &'a mut R) -> io::Result<Self> {
+        Self::of(source, |whole| Kind::Gzip(Box::new(MultiGzDecoder::new(whole))))
+    }
+
+    /// As [`Decoder::new`], for what is verified by its digest: gzip's own checksum is not.
+    pub(crate) fn of_layer(source: &'a mut R) -> io::Result<Self> {
+        Self::of(source, |whole| Kind::Members(Box::new(Members::new(whole))))
+    }
+
+    fn of(source: &'a mut R, gzip: impl FnOnce(Whole<'a, R>) -> Kind<'a, R>) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(MAGIC_LEN);
         source.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
         let is_gzip = magic.starts_with(GZIP_MAGIC);
         let is_zstd = magic == ZSTD_MAGIC;
         let whole = Cursor::new(magic).chain(source);
         let kind = if is_gzip {
-            Kind::Gzip(Box::new(MultiGzDecoder::new(whole)))
+            gzip(whole)
         } else if is_zstd {
             Kind::Zstd(Box::new(zstd::Decoder::with_buffer(whole)?))
         } else {
@@ -61,6 +73,7 @@ impl<R: BufRead> Read for Decoder<'_, R> {
         let count = match &mut self.kind {
             Kind::Plain(reader) => reader.read(buffer),
             Kind::Gzip(reader) => reader.read(buffer),
+            Kind::Members(reader) => reader.read(buffer),
             Kind::Zstd(reader) => reader.read(buffer),
         }?;
         self.room = self.room.checked_sub(count as u64).ok_or_else(|| {
@@ -89,6 +102,9 @@ mod tests {
         let mut source = io::BufReader::with_capacity(3, bytes);
         let mut plain = Vec::new();
         Decoder::new(&mut source)?.read_to_end(&mut plain)?;
+        let (mut source, mut same) = (io::BufReader::with_capacity(3, bytes), Vec::new());
+        Decoder::of_layer(&mut source)?.read_to_end(&mut same)?;
+        assert_eq!(same, plain);
         Ok(plain)
     }
 

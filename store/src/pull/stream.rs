@@ -111,7 +111,7 @@ pub(super) fn unpack_blob(job: Job) -> Result<(), PullError> {
 
 fn unpack(job: &Job, source: &mut (impl BufRead + Send)) -> Result<(), PullError> {
     let Some((chain_id, diff_id)) = &job.unpack else { return Ok(()) };
-    let decoder = Decoder::new(source).map_err(LayerError::Read);
+    let decoder = Decoder::of_layer(source).map_err(LayerError::Read);
     let unpacked =
         decoder.and_then(|decoder| job.store.layers().unpack(chain_id, diff_id, decoder));
     unpacked.map(drop).map_err(|error| layer_error(&job.blob, error))

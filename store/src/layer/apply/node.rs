@@ -15,6 +15,8 @@ use crate::layer::metadata::{is_whiteout, set_opaque};
 use crate::layer::path::CleanPath;
 use crate::layer::sparse::Region;
 
+/// What of its mode a file has before it has its owner.
+const CREATED: Mode = Mode::from_raw_mode(0o755);
 /// Mode of a node until it has its owner.
 const PRIVATE: Mode = Mode::from_raw_mode(0o600);
 const PRIVATE_DIRECTORY: Mode = Mode::from_raw_mode(0o700);
@@ -38,7 +40,9 @@ impl Applier<'_> {
                     | OFlags::EXCL
                     | OFlags::NOFOLLOW
                     | OFlags::CLOEXEC;
-                let create = || openat(&parent, name, flags, PRIVATE);
+                // As it will be, but for what an owner to come must not get.
+                let mode = Mode::from_raw_mode(entry.mode) & CREATED;
+                let create = || openat(&parent, name, flags, mode);
                 return self.replacing(path, &parent, name, create).call("create file").map(Some);
             }
             Kind::Directory => {
