@@ -5,6 +5,7 @@
 
 mod app;
 mod boot;
+mod check;
 mod config;
 mod containers;
 mod events;
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
     let is_launcher = |argument| argument == runtime::launch::LAUNCHER_ARGUMENT;
     if std::env::args_os().nth(1).is_some_and(is_launcher) {
         runtime::launch::launcher_main();
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == check::ARGUMENT) {
+        return check::main();
     }
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,

@@ -143,6 +143,23 @@ impl Writer<'_> {
     }
 }
 
+/// What SQLite finds wrong with its file and with rows that name each other; PRAGMA
+/// integrity_check and foreign_key_check.
+pub(crate) fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut problems: Vec<String> = db
+        .prepare("PRAGMA integrity_check")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    problems.retain(|problem| problem != "ok");
+    let mut statement = db.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        problems.push(format!("a row of {table} names one of {parent} that is not there"));
+    }
+    Ok(problems)
+}
+
 /// Moves what the log holds into the database file; syncs, so it is not for a caller's path.
 pub(crate) fn checkpoint(path: &Path) -> Result<(), DbError> {
     let connection = connect(path)?;

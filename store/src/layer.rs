@@ -4,6 +4,7 @@
 mod apply;
 mod archive;
 pub mod changes;
+pub(crate) mod compare;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

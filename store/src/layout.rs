@@ -70,7 +70,7 @@ impl Inner {
         // Two changes at once must not write an older index over a newer one.
         let _turn = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = self.db.read(images::all)?;
-        self.write_if_other("index.json", &index(&rows).to_string())?;
+        self.write_if_other("index.json", &index(&rows))?;
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Inner {
 }
 
 /// One descriptor a name; an image without a name has one without annotation.
-fn index(rows: &[ImageRow]) -> Value {
+pub(crate) fn index(rows: &[ImageRow]) -> String {
     let mut manifests = Vec::new();
     for row in rows {
         let mut names: Vec<String> =
@@ -114,7 +114,7 @@ fn index(rows: &[ImageRow]) -> Value {
             manifests.push(named);
         }
     }
-    json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+    json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).to_string()
 }
 
 #[cfg(test)]

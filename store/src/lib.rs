@@ -44,6 +44,7 @@
 //! yet. Taken in this order: leases or index, then the writer or the reader.
 
 pub mod archive;
+pub mod check;
 pub mod content;
 pub mod crash;
 mod db;

@@ -210,6 +210,8 @@ fn sql_is_the_database_s_alone() {
         }
     }
     found.retain(|path| !path.starts_with("store/src/error") && path != "store/src/db.rs");
+    // It damages rows, and nothing but SQL does that.
+    found.retain(|path| path != "store/tests/store/check.rs");
     nothing(&found, "SQL outside of the store's database room");
 }
 

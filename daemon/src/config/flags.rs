@@ -7,7 +7,8 @@ use clap::Parser;
 
 /// A container engine that speaks the Docker Engine API.
 #[derive(Debug, Clone, Default, Parser)]
-#[command(name = "jockerd", version, disable_version_flag = true, max_term_width = 100)]
+#[command(name = "jockerd", version, disable_version_flag = true, max_term_width = 100,
+          after_help = crate::check::HELP)]
 pub(crate) struct Flags {
     /// Socket to listen on: unix://PATH or fd:// (systemd). May be given several times
     /// [default: unix:///var/run/jocker.sock]

@@ -241,6 +241,20 @@ pub(crate) fn known_layers(db: &Connection) -> rusqlite::Result<BTreeSet<Digest>
     db.prepare("SELECT chain_id FROM layers")?.query_map([], |row| row.get(0))?.collect()
 }
 
+/// The blobs that an image keeps.
+pub(crate) fn blobs_of(db: &Connection, id: &ImageId) -> rusqlite::Result<BTreeSet<Digest>> {
+    db.prepare_cached("SELECT digest FROM image_blobs WHERE image_id = ?1")?
+        .query_map(params![id], |row| row.get(0))?
+        .collect()
+}
+
+/// Chain id, diff id and size in bytes of every layer.
+pub(crate) fn layer_rows(db: &Connection) -> rusqlite::Result<Vec<(Digest, Digest, u64)>> {
+    db.prepare("SELECT chain_id, diff_id, size FROM layers")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned())))?
+        .collect()
+}
+
 /// All images, by id.
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<ImageRow>> {
     let mut images: BTreeMap<Digest, ImageRow> = db

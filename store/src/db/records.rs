@@ -85,6 +85,14 @@ pub(crate) fn list(connection: &Connection, kind: &str) -> rusqlite::Result<Vec<
         .collect()
 }
 
+/// Every record with its kind.
+pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<(String, Record)>> {
+    connection
+        .prepare("SELECT id, name, json, kind FROM records ORDER BY kind, id")?
+        .query_map([], |row| Ok((row.get(3)?, record(row)?)))?
+        .collect()
+}
+
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { id: row.get(0)?, name: row.get(1)?, json: row.get(2)? })
 }

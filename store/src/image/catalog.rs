@@ -72,6 +72,11 @@ impl Inner {
                 return Err(ImageError::MissingLayer { image: row.id.clone(), chain_id });
             }
         }
+        for blob in self.lost_blobs(&row.id)? {
+            if !self.blob_path(&blob).exists() {
+                return Err(ImageError::MissingBlob { image: row.id.clone(), blob });
+            }
+        }
         let (config, config_raw) = match old {
             Some(old) => (old.config.clone(), old.config_raw.clone()),
             None => self.read_config(&row.id)?,
@@ -97,6 +102,14 @@ impl Inner {
             size: row.size,
             chain: row.chain.clone(),
         })
+    }
+
+    /// Blobs of an image that were not there when the store was opened.
+    fn lost_blobs(&self, id: &ImageId) -> Result<Vec<Digest>, DbError> {
+        let lost = self.recovery.get().map(|found| found.missing_blobs.as_slice());
+        let Some(lost @ [_, ..]) = lost else { return Ok(Vec::new()) };
+        let kept = self.db.read(|db| images::blobs_of(db, id))?;
+        Ok(lost.iter().filter(|digest| kept.contains(digest)).cloned().collect())
     }
 
     pub(super) fn read_config(

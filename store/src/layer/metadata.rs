@@ -24,7 +24,7 @@ const XATTR_BYTES: usize = 65536;
 const CAPABILITY: &[u8] = b"security.capability";
 
 /// Names and values.
-type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What is left of an entry when its path and data are dealt with.
 #[derive(Debug, Clone)]

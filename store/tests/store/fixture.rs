@@ -110,6 +110,10 @@ impl Sample {
         Self { tars, config, manifest: manifest.to_string().into_bytes(), media_type }
     }
 
+    pub(crate) fn tars(&self) -> &[Vec<u8>] {
+        &self.tars
+    }
+
     pub(crate) fn chain(&self) -> Vec<Digest> {
         chain_ids(&self.tars.iter().map(|tar| Digest::of(tar)).collect::<Vec<_>>())
     }

@@ -1,10 +1,12 @@
 //! The store as its callers use it: on a real file system, as root.
 
+mod check;
 mod fixture;
 mod images;
 mod implied;
 mod layers;
 mod layout;
+mod power;
 mod records;
 mod recovery;
 mod removal;
