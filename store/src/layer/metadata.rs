@@ -160,11 +160,12 @@ pub(crate) fn is_redirect(directory: impl AsFd) -> Result<bool, Errno> {
 
 /// The attributes of an open file or directory that a layer may set.
 pub(crate) fn wanted_xattrs(directory: BorrowedFd<'_>) -> Result<Xattrs, Errno> {
-    // Nearly everything has none: that costs no buffer.
-    match flistxattr(directory, &mut [0; 0]) {
+    // Nearly everything has none: that costs no buffer. (An empty one would always be answered 0.)
+    match flistxattr(directory, &mut [0; 1]) {
         Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
-        result => result?,
-    };
+        Ok(_) | Err(Errno::RANGE) => {}
+        Err(errno) => return Err(errno),
+    }
     let mut names = vec![0; XATTR_BYTES];
     let length = flistxattr(directory, &mut names[..])?;
     let mut xattrs = Vec::new();

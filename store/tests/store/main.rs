@@ -1,6 +1,7 @@
 //! The store as its callers use it: on a real file system, as root.
 
 mod check;
+mod corpus;
 mod fixture;
 mod images;
 mod implied;
@@ -11,6 +12,5 @@ mod records;
 mod recovery;
 mod removal;
 mod snapshots;
-#[expect(dead_code, reason = "the unit tests of layers use the rest")]
 #[path = "../../src/layer/specimen.rs"]
 mod specimen;
