@@ -133,7 +133,7 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
         config: Arc::clone(&config),
         store: store.clone(),
         volumes: volumes.clone(),
-        launcher: Arc::new(launcher),
+        launcher,
         events: events.clone(),
     })?;
     containers.adopt()?;

@@ -19,6 +19,7 @@ mod files;
 mod filters;
 mod handle;
 mod health;
+mod launchers;
 mod logging;
 mod monitor;
 mod names;
@@ -77,6 +78,7 @@ use crate::logs::Place;
 use crate::networks::Networks;
 use crate::spec::HostFacts;
 use crate::volumes::Volumes;
+use launchers::Launchers;
 use registry::Registry;
 
 /// The name of the only runtime.
@@ -95,7 +97,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) volumes: Volumes,
     pub(crate) networks: Networks,
-    pub(crate) launcher: Arc<Launcher>,
+    pub(crate) launcher: Launcher,
     pub(crate) events: Events,
     pub(crate) config: Arc<Config>,
 }
@@ -105,7 +107,7 @@ pub(crate) struct Parts {
 struct Service {
     store: Store,
     volumes: Volumes,
-    launcher: Arc<Launcher>,
+    launchers: Launchers,
     networks: Networks,
     events: Events,
     host: Host,
@@ -165,7 +167,7 @@ impl Containers {
             registry: Mutex::default(),
             store,
             volumes,
-            launcher,
+            launchers: Launchers::new(launcher),
             events,
             host,
             facts,
@@ -215,13 +217,14 @@ impl Containers {
         self.0.events.publish(actor::event(&handle.definition, name, action, attributes));
     }
 
-    /// Makes an exec in a running container.
+    /// Makes an exec in a running container, which the client `named` so.
     pub(crate) fn create_exec(
         &self,
         handle: &Handle,
+        named: &str,
         config: api_spec::exec::ExecConfig,
     ) -> Result<Arc<Exec>, Error> {
-        self.0.create_exec(handle, config)
+        self.0.create_exec(handle, named, config)
     }
 
     /// Finds an exec by its id.

@@ -241,6 +241,22 @@ impl Cgroup {
         }
     }
 
+    /// Begins to stop all processes; [`Cgroup::stands`] tells when they do.
+    pub fn start_freezing(&self) -> Result<(), CgroupError> {
+        match &self.groups {
+            Groups::V1(groups) => groups.start_freezing(),
+            Groups::V2(group) => group.start_freezing(),
+        }
+    }
+
+    /// Whether all processes are stopped.
+    pub fn stands(&self) -> bool {
+        match &self.groups {
+            Groups::V1(groups) => groups.stands(),
+            Groups::V2(group) => group.stands(),
+        }
+    }
+
     /// Lets frozen processes go on.
     pub fn thaw(&self) -> Result<(), CgroupError> {
         match &self.groups {

@@ -30,7 +30,7 @@ pub(crate) fn start_ticks(pid: i32) -> u64 {
 }
 
 /// Whether the process that had this pid then is there and has not ended.
-pub(crate) fn is_alive(pid: i32, start_ticks: u64) -> bool {
+pub fn is_alive(pid: i32, start_ticks: u64) -> bool {
     stat(pid)
         .is_some_and(|stat| stat.start_ticks == start_ticks && !matches!(stat.state, 'Z' | 'X'))
 }

@@ -1,10 +1,12 @@
 //! HTTP/1.1 over a unix socket, by hand: tests see exactly the bytes that a daemon sends.
 //!
 //! One connection a request. `client/body.rs` decodes bodies, `client/hijack.rs` holds upgraded
-//! connections.
+//! connections, `client/attempt.rs` has the forms for a daemon that may die.
 
+mod attempt;
 mod body;
 mod hijack;
+pub mod websocket;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -115,6 +117,19 @@ impl Client {
         let written = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
         read_head(BufReader::new(stream), method, path)
             .unwrap_or_else(|error| panic!("{method} {path}: {error} (written: {written:?})"))
+    }
+
+    /// A request without a body and without any field but these; only the head of the answer is read.
+    #[track_caller]
+    pub fn open_with(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Stream {
+        let mut head = head(method, path);
+        for (name, value) in fields {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let mut stream = self.connect();
+        stream.write_all((head + "\r\n").as_bytes()).expect("request is written");
+        read_head(BufReader::new(stream), method, path)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     /// Asks for the connection itself, as the CLI does for attach and exec.

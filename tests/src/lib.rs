@@ -12,10 +12,13 @@
 //! isolation a network namespace for each test
 //! registry  a registry in this process, with faults; debian_registry: a real one
 //! differ    the same requests to two daemons, and what differs in the answers
+//! churn     many clients, random requests, deaths of the daemon, and what must hold afterwards
+//! monitor   a monitor that plays what was recorded of another build's
 //! audit     what a daemon may leave behind: mounts, links, namespaces, cgroups, processes, files
 //! ```
 
 pub mod audit;
+pub mod churn;
 pub mod client;
 pub mod daemon;
 pub mod debian_registry;
@@ -23,6 +26,7 @@ pub mod differ;
 pub mod docker;
 pub mod image;
 pub mod isolation;
+pub mod monitor;
 pub mod packages;
 pub mod patience;
 pub mod registry;

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use harness::churn::launchers;
 use harness::daemon::Options;
 use harness::{Daemon, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 fn alive(pid: &Value) -> bool {
@@ -60,8 +63,8 @@ fn ends_that_nobody_saw_are_told_truly() {
         .map(|id| daemon.inspect(id)["State"]["Pid"].clone())
         .collect();
     daemon.kill9();
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(killed_pid).expect("a pid"));
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("kill");
+    let pid = Pid::from_raw(i32::try_from(killed_pid).expect("a pid"));
+    kill(pid, Signal::SIGKILL).expect("kill");
     eventually("all have ended", Duration::from_secs(20), || {
         pids.iter().all(|pid| !alive(pid)).then_some(())
     });
@@ -129,26 +132,59 @@ fn a_restart_takes_no_container_with_it() {
     }
 }
 
+/// Ends the daemon's launcher, by this signal.
+fn signal_launcher(daemon: &Daemon, signal: Signal) {
+    let found = launchers(daemon.pid());
+    assert_eq!(found.len(), 1, "launchers: {found:?}");
+    kill(Pid::from_raw(found[0]), signal).expect("the launcher is there");
+}
+
 #[test]
-fn the_launcher_s_death_is_repaired_or_told() {
-    let Some(mut daemon) = Daemon::ours() else { return };
+fn nobody_notices_the_launcher_s_death() {
+    let Some(daemon) = Daemon::ours() else { return };
     let id = daemon.sleeper();
-    let daemon_pid = daemon.pid();
-    let children =
-        std::fs::read_to_string(format!("/proc/{daemon_pid}/task/{daemon_pid}/children"));
-    for pid in children.unwrap_or_default().split_whitespace() {
-        let pid = nix::unistd::Pid::from_raw(pid.parse().expect("a pid"));
-        let _gone_already = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    let waits = daemon.launch(&json!({ "Cmd": ["sh", "-c", "read x; exit $x"], "OpenStdin": true,
+        "StdinOnce": true }));
+    let path = format!("/containers/{waits}/attach?stream=1&stdin=1&stdout=1");
+    let mut attached = daemon.http().upgrade(&path, None).expect(101);
+    for round in 0..3 {
+        signal_launcher(&daemon, Signal::SIGKILL);
+        if round % 2 == 0 {
+            let output = daemon.exec(&id, &["echo", "executed"]).1;
+            assert_eq!(output.stdout, "executed\n");
+        } else {
+            let body =
+                json!({ "Cmd": ["sh", "-c", "exit 6"], "HostConfig": { "NetworkMode": "bridge" } });
+            assert_eq!(daemon.run(&body).code, 6);
+        }
+        assert_eq!(daemon.inspect(&id)["State"]["Running"], true);
     }
-    assert_eq!(daemon.inspect(&id)["State"]["Running"], true);
-    let next = daemon.create(&json!({ "Cmd": ["true"] }));
-    let answer = daemon.http().post(&format!("/containers/{next}/start"));
-    if answer.status != 204 {
-        assert!(!answer.message().is_empty());
-        daemon.kill9();
-        daemon.start_again(&Options::new());
-        daemon.start_container(&next);
+    attached.write(b"9\n");
+    assert_eq!(daemon.wait(&waits), 9);
+}
+
+#[test]
+fn starts_at_the_same_time_outlive_the_launcher() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let ids: Vec<_> = (0..24)
+        .map(|_| daemon.create(&json!({ "Cmd": ["sh", "-c", "echo one; exit 4"] })))
+        .collect();
+    std::thread::scope(|scope| {
+        for ids in ids.chunks(6) {
+            let daemon = &daemon;
+            scope.spawn(move || ids.iter().for_each(|id| daemon.start_container(id)));
+        }
+        for _ in 0..6 {
+            signal_launcher(&daemon, Signal::SIGKILL);
+            eventually("another launcher", Duration::from_secs(20), || {
+                // One is started only when something is to be started.
+                let made = daemon.run(&json!({ "Cmd": ["true"] }));
+                (made.code == 0 && launchers(daemon.pid()).len() == 1).then_some(())
+            });
+        }
+    });
+    for id in &ids {
+        assert_eq!(daemon.wait(id), 4);
+        assert_eq!(daemon.logs(id).stdout, "one\n", "it ran once");
     }
-    assert_eq!(daemon.wait(&next), 0);
-    assert_eq!(daemon.inspect(&id)["State"]["Running"], true);
 }

@@ -13,6 +13,7 @@ use super::error::Error;
 use super::handle::{Attached, Command, Handle, Outcome, QUEUE, Reply, Snapshot, Streams};
 use super::health::{self, Watch};
 use super::monitor::{Control, RunDir};
+use super::pause::Pausing;
 use super::record::{Definition, Progress, Writer};
 use super::state::{Admission, Request, Running, State};
 use crate::events::{Event, Kind};
@@ -65,6 +66,11 @@ pub(super) struct Actor {
     pub(super) removing_volumes: bool,
     pub(super) waiting: Vec<Waiting>,
     pub(super) deferred: Vec<Command>,
+    pub(super) pausing: Option<Pausing>,
+    /// Its restart policy does not matter at the next end.
+    pub(super) last_run: bool,
+    /// The start under way is of a daemon that has died.
+    pub(super) inherited_start: bool,
     pub(super) restart_at: Option<Instant>,
     pub(super) restart_pause: Option<Duration>,
     /// The health check, while it is carried out.
@@ -100,7 +106,6 @@ impl Actor {
             writer: Arc::new(writer),
             definition,
             name,
-            progress,
             exits: 0,
             control,
             starting: Vec::new(),
@@ -110,10 +115,14 @@ impl Actor {
             removing_volumes: false,
             waiting: Vec::new(),
             deferred: Vec::new(),
+            pausing: None,
+            last_run: progress.stopped_by_client,
+            inherited_start: progress.state == State::Starting,
             restart_at: None,
             restart_pause: None,
             health: None,
             releasing: None,
+            progress,
             snapshot,
             commands,
         };
@@ -123,7 +132,9 @@ impl Actor {
     /// Runs until the container is removed or the daemon ends.
     pub(super) async fn run(mut self) {
         while !matches!(self.progress.state, State::Removed(_)) {
-            let deadline = self.stopping.kill_at.or(self.restart_at);
+            let look = self.pausing.as_ref().map(|pausing| pausing.next_look);
+            let deadline =
+                [look, self.stopping.kill_at, self.restart_at].into_iter().flatten().min();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command).await,
@@ -139,10 +150,7 @@ impl Actor {
     async fn command(&mut self, command: Command) {
         let under_way = self.progress.state == State::Starting;
         if under_way && !matches!(command, Command::Start(_) | Command::Attach { .. }) {
-            if self.deferred.len() < MAX_DEFERRED {
-                self.deferred.push(command);
-            }
-            return;
+            return self.defer(command);
         }
         match command {
             Command::Start(reply) => match self.admit(Request::Start) {
@@ -164,7 +172,7 @@ impl Actor {
                 Ok(_) => self.restart(signal, timeout, reply).await,
                 Err(error) => _ = reply.send(Err(error)),
             },
-            Command::Pause(reply) => _ = reply.send(self.pause().await),
+            Command::Pause(reply) => self.pause(reply),
             Command::Unpause(reply) => _ = reply.send(self.unpause()),
             Command::Rename { name, reply } => _ = reply.send(self.rename(&name)),
             Command::Update { update, reply } => _ = reply.send(self.update(&update).await),
@@ -196,6 +204,16 @@ impl Actor {
         }
     }
 
+    /// Puts a request off until the start under way has come to something.
+    fn defer(&mut self, command: Command) {
+        if self.deferred.len() < MAX_DEFERRED {
+            return self.deferred.push(command);
+        }
+        let id = &self.definition.id;
+        let full = format!("{MAX_DEFERRED} requests wait for the start of container {id} already");
+        command.refuse(Error::Conflict(full));
+    }
+
     async fn heard(&mut self, said: Option<MonitorState>) {
         match said {
             Some(MonitorState::Running { pid, start_ticks, started_at }) => {
@@ -213,9 +231,7 @@ impl Actor {
             Some(MonitorState::LogLost { error, lost, over }) => {
                 self.log_lost(&error, lost, over);
             }
-            Some(MonitorState::Unsupported { version }) => {
-                tracing::error!(container.id = self.definition.id, version, "unknown monitor");
-            }
+            Some(MonitorState::Unsupported { version }) => self.estranged(version).await,
             None => {
                 self.control = None;
                 self.monitor_gone().await;
@@ -224,9 +240,14 @@ impl Actor {
     }
 
     async fn deadline_passed(&mut self) {
-        if self.stopping.kill_at.take().is_some() {
+        let now = Instant::now();
+        let passed = |deadline: &mut Instant| *deadline <= now;
+        if self.pausing.as_ref().is_some_and(|pausing| pausing.next_look <= now) {
+            self.look_whether_paused();
+        }
+        if self.stopping.kill_at.take_if(passed).is_some() {
             self.kill_now();
-        } else if self.restart_at.take().is_some() {
+        } else if self.restart_at.take_if(passed).is_some() {
             self.progress.restart_count += 1;
             self.start().await;
         }
@@ -234,7 +255,14 @@ impl Actor {
 
     fn attach(&mut self, streams: Streams) -> Result<Attached, Error> {
         if self.progress.state.is_live() {
-            return self.connect(streams).map(Attached::Now);
+            self.refuse_strange_monitor()?;
+            match self.connect(streams) {
+                Ok(stream) => return Ok(Attached::Now(stream)),
+                // It has just ended, which is about to be heard of: this client comes after the end.
+                Err(error) => {
+                    tracing::debug!(container.id = self.definition.id, %error, "no monitor")
+                }
+            }
         }
         if self.waiting.len() >= MAX_WAITING_ATTACHES {
             return Err(Error::Conflict(format!(
@@ -248,17 +276,19 @@ impl Actor {
         Ok(Attached::Later(receiver))
     }
 
-    fn connect(&self, streams: Streams) -> Result<tokio::net::UnixStream, Error> {
-        let stream = self.run_dir.connect(MONITOR, streams.into()).map_err(Error::internal)?;
-        tokio::net::UnixStream::from_std(stream).map_err(Error::internal)
+    fn connect(&self, streams: Streams) -> std::io::Result<tokio::net::UnixStream> {
+        tokio::net::UnixStream::from_std(self.run_dir.connect(MONITOR, streams.into())?)
     }
 
     async fn resize(&mut self, rows: u16, columns: u16) -> Result<(), Error> {
         self.admit(Request::Resize)?;
-        match &mut self.control {
-            Some(control) => control.resize(rows, columns).await.map_err(Error::internal),
-            None => Err(Error::not_running(&self.definition.id)),
-        }
+        self.refuse_strange_monitor()?;
+        let sent = match &mut self.control {
+            Some(control) => control.resize(rows, columns).await.is_ok(),
+            None => false,
+        };
+        // A monitor that does not listen has just ended.
+        sent.then_some(()).ok_or_else(|| Error::not_running(&self.definition.id))
     }
 
     /// Takes up what was put off while the start was under way.

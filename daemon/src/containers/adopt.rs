@@ -63,6 +63,7 @@ impl Service {
         let volumes = definition.volumes.iter().map(|each| each.name.clone());
         self.volumes.adopt(&definition.id, volumes);
         let definition = Arc::new(definition);
+        self.adopt_execs(&run_dir);
         let seed = Seed {
             writer: Writer::new(self.store.records(), &definition).map_err(Error::internal)?,
             control: control.map(Control::new).transpose().map_err(Error::internal)?,
@@ -107,15 +108,17 @@ enum First {
 impl Actor {
     /// Lets the first clients see the end that [`First::FindEnd`] is about to deal with.
     fn show_end(&self) {
-        let exit = self.run_dir.read_record(MONITOR).map(|record| Exit::from(&record));
-        self.show(&Progress {
-            state: State::Exited(exit.unwrap_or_else(|| Exit {
-                exit_code: UNSEEN_EXIT_CODE,
-                started_at: self.progress.state.running().map(|running| running.started_at.clone()),
-                ..Exit::default()
-            })),
-            ..self.progress.clone()
-        });
+        let unseen = || Exit {
+            exit_code: UNSEEN_EXIT_CODE,
+            started_at: self.progress.state.running().map(|running| running.started_at.clone()),
+            ..Exit::default()
+        };
+        let state = match self.new_record() {
+            Some(record) => State::Exited(Exit::from(&record)),
+            None if self.inherited_start => self.before_start(),
+            None => State::Exited(unseen()),
+        };
+        self.show(&Progress { state, ..self.progress.clone() });
     }
 
     async fn adopted(mut self, first: First) {

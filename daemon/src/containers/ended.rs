@@ -1,15 +1,17 @@
 //! The end of a container: told by its monitor, or found out when the monitor is gone.
 
 use runtime::cgroup::Cgroup;
-use runtime::monitor::protocol::ExitRecord;
+use runtime::monitor::protocol::{self, ExitRecord};
 use store::crash;
 use tokio::time::Instant;
 
 use super::actor::{Actor, MONITOR};
 use super::error::Error;
 use super::handle::Outcome;
+use super::monitor::Control;
 use super::restart;
 use super::signals::{self, SIGKILL};
+use super::start::FAILED_EXIT_CODE;
 use super::state::{Exit, State};
 use crate::spec::cgroup_path;
 
@@ -52,10 +54,17 @@ impl Actor {
         let running = self.progress.state.running();
         let was_there = running.is_some_and(|running| signals::open(running).is_some());
         self.clear_cgroup().await;
-        if let Some(record) = self.run_dir.read_record(MONITOR) {
+        if let Some(record) = self.new_record() {
             return self.ended(&record).await;
         }
+        if self.inherited_start {
+            return self.never_began().await;
+        }
         tracing::error!(container.id = self.definition.id, "the container's monitor has gone");
+        if self.progress.state == State::Starting {
+            let why = Error::Internal("the container's monitor has gone".to_owned());
+            return self.failed(FAILED_EXIT_CODE, why).await;
+        }
         let running = self.progress.state.running();
         let exit = Exit {
             exit_code: if was_there { 128 + SIGKILL } else { UNSEEN_EXIT_CODE },
@@ -64,10 +73,66 @@ impl Actor {
             finished_at: Some(jiff::Timestamp::now().to_string()),
             ..Exit::default()
         };
-        for (reply, _) in self.starting.drain(..) {
-            _ = reply.send(Err(Error::Internal(exit.error.clone())));
-        }
         self.finish(exit).await;
+    }
+
+    /// The exit record of the run that the state is about. An older one may lie there when the daemon died early in
+    /// a start.
+    pub(super) fn new_record(&self) -> Option<ExitRecord> {
+        let last = self.progress.last_exit.as_ref().and_then(|exit| exit.started_at.as_ref());
+        let record = self.run_dir.read_record(MONITOR)?;
+        (last != Some(&record.started_at)).then_some(record)
+    }
+
+    /// What the container was before the start that a daemon's death cut short.
+    pub(super) fn before_start(&self) -> State {
+        self.progress.last_exit.clone().map_or(State::Created, State::Exited)
+    }
+
+    /// A daemon died in the middle of a start that came to nothing: it has not been.
+    async fn never_began(&mut self) {
+        self.inherited_start = false;
+        self.end_leases().await;
+        self.progress.state = self.before_start();
+        self.publish();
+        self.persist();
+        let policy = &self.definition.host_config.restart_policy;
+        if self.definition.host_config.auto_remove {
+            self.remove_now().await;
+        } else if restart::applies_at_boot(policy, self.progress.stopped_by_client) {
+            self.start().await;
+        }
+        self.take_up_deferred().await;
+    }
+
+    /// The monitor is of a newer build than this daemon, and does not speak its version. The container goes on, and
+    /// its end is noticed; its streams are out of reach until a newer daemon comes.
+    pub(super) async fn estranged(&mut self, version: u32) {
+        tracing::error!(
+            container.id = self.definition.id,
+            monitor.version = version,
+            daemon.version = protocol::VERSION,
+            "the container's monitor speaks another version: its streams are out of reach"
+        );
+        match (&mut self.control, self.progress.state.running()) {
+            (Some(control), Some(running)) => control.estrange(running.clone()),
+            _ => {
+                self.control = None;
+                self.monitor_gone().await;
+            }
+        }
+    }
+
+    /// An error if the monitor cannot be spoken to.
+    pub(super) fn refuse_strange_monitor(&self) -> Result<(), Error> {
+        if !self.control.as_ref().is_some_and(Control::is_strange) {
+            return Ok(());
+        }
+        let id = &self.definition.id;
+        Err(Error::Internal(format!(
+            "the monitor of container {id} is of a newer version than this daemon: restart the container, or start a \
+             newer daemon"
+        )))
     }
 
     /// Kills what is left of the container and removes its control group: the monitor can not any more.
@@ -89,6 +154,7 @@ impl Actor {
     pub(super) async fn finish(&mut self, exit: Exit) {
         crash::step("end.heard");
         self.end_leases().await;
+        self.end_pausing(&Error::not_running(&self.definition.id));
         self.exits += 1;
         self.end_health();
         self.progress.last_exit = Some(exit.clone());
@@ -99,8 +165,13 @@ impl Actor {
             !self.removing.is_empty() || self.definition.host_config.auto_remove && !restart;
         let policy = &self.definition.host_config.restart_policy;
         let again = !remove
-            && !self.progress.stopped_by_client
-            && restart::applies(policy, exit.exit_code, self.progress.restart_count);
+            && !self.last_run
+            && restart::applies(
+                policy,
+                exit.exit_code,
+                self.progress.restart_count,
+                self.progress.stopped_by_client,
+            );
         if again {
             let pause = restart::next_pause(self.restart_pause.filter(|_| !was_steady(&exit)));
             self.restart_pause = Some(pause);

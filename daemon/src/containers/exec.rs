@@ -6,25 +6,31 @@ mod launch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use api_spec::exec::{ExecConfig, ExecInspect, ProcessConfig};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::Service;
+use super::actor::MONITOR;
 use super::error::Error;
 use super::handle::{Handle, Streams};
-use super::monitor::Control;
+use super::launchers::Connections;
+use super::monitor::{Control, RunDir};
 use super::names;
 use super::signals::{self, SIGKILL};
 use super::state::Request;
 use super::state::{Admission, Running};
-use runtime::monitor::protocol::State as MonitorState;
+use runtime::monitor::protocol::{Role, State as MonitorState};
+use runtime::{StepError, StepErrorKind};
 
 /// Execs that one container may have, finished ones among them; the oldest finished ones are forgotten first.
 const MAX_EXECS: usize = 1024;
 /// What inspect shows of an exec that could not be started, whatever the reason: as Docker.
 const FAILED_EXIT_CODE: i32 = 126;
+/// How long the end of a container may take to be heard of after an exec has noticed it.
+const LOST_LIMIT: Duration = Duration::from_secs(2);
 /// Digits of the id that name an exec's files.
 const FILE_DIGITS: usize = 16;
 
@@ -163,7 +169,7 @@ impl Exec {
         if *self.phase.borrow() != Phase::Created {
             return Err(self.started_before());
         }
-        running(&self.container).map(drop)
+        running(&self.container, &self.container.snapshot().name).map(drop)
     }
 
     fn started_before(&self) -> Error {
@@ -206,6 +212,16 @@ impl Exec {
         let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited { .. })).await;
     }
 
+    /// Whether the start has failed because the container's namespaces went away meanwhile: then the container's end
+    /// is about to be heard of.
+    async fn lost_its_container(&self, error: &StepError) -> bool {
+        let mut seen = self.container.snapshot.clone();
+        let ended = seen.wait_for(|seen| seen.progress.state.running().is_none());
+        error.kind == StepErrorKind::Other
+            && matches!(error.errno, None | Some(libc::ESRCH))
+            && tokio::time::timeout(LOST_LIMIT, ended).await.is_ok()
+    }
+
     /// The streams that an attached client gets.
     fn streams(&self) -> Streams {
         Streams {
@@ -225,15 +241,30 @@ impl Exec {
 }
 
 impl Service {
+    /// Execs of a daemon that has died go on unknown; when they end, their files are removed.
+    pub(super) fn adopt_execs(&self, run_dir: &RunDir) {
+        for name in run_dir.monitors().into_iter().filter(|name| name != MONITOR) {
+            let control = run_dir.connect(&name, Role::Control).and_then(Control::new);
+            let run_dir = run_dir.clone();
+            tokio::spawn(async move {
+                if let Ok(mut control) = control {
+                    while control.next().await.is_some() {}
+                }
+                let _ = tokio::task::spawn_blocking(move || run_dir.forget(&name)).await;
+            });
+        }
+    }
+
     pub(super) fn create_exec(
         &self,
         handle: &Handle,
+        named: &str,
         config: ExecConfig,
     ) -> Result<Arc<Exec>, Error> {
         if config.cmd.as_ref().is_none_or(|cmd| cmd.is_empty()) {
             return Err(Error::Invalid("No exec command specified".to_owned()));
         }
-        running(handle)?;
+        running(handle, named)?;
         let exec = self.execs.insert(handle, config)?;
         self.tell_exec(&exec, &exec.action("exec_create"), &[]);
         Ok(exec)
@@ -269,7 +300,7 @@ impl Service {
         how: ExecStart,
     ) -> Result<Option<UnixStream>, Error> {
         self.tell_exec(exec, &exec.action("exec_start"), &[]);
-        let running = running(&exec.container)?;
+        let running = running(&exec.container, &exec.container.snapshot().name)?;
         let task = launch::Task {
             service: Arc::clone(self),
             exec: Arc::clone(exec),
@@ -278,10 +309,10 @@ impl Service {
             name: exec.file_name(),
         };
         let work = tokio::task::spawn_blocking(move || task.run());
-        let launched = work.await.map_err(Error::internal)??;
-        let stream = launched.stream.map(UnixStream::from_std);
+        let Connections { control, streams } = work.await.map_err(Error::internal)??;
+        let stream = streams.into_iter().next().map(UnixStream::from_std);
         let stream = stream.transpose().map_err(Error::internal)?;
-        let mut control = Control::new(launched.control).map_err(Error::internal)?;
+        let mut control = Control::new(control).map_err(Error::internal)?;
         loop {
             match control.next().await {
                 Some(MonitorState::Running { pid, start_ticks, started_at }) => {
@@ -290,6 +321,9 @@ impl Service {
                     exec.phase.send_replace(Phase::Running(running));
                     tokio::spawn(Arc::clone(self).watch_exec(Arc::clone(exec), control));
                     return Ok(stream);
+                }
+                Some(MonitorState::Failed { error }) if exec.lost_its_container(&error).await => {
+                    return Err(Error::not_running(exec.container.id()));
                 }
                 Some(MonitorState::Failed { error }) => return Err(Error::ExecStart(error)),
                 Some(MonitorState::Exited { exit }) => {
@@ -349,17 +383,18 @@ impl Service {
         self.events.publish(super::actor::event(&container.definition, name, action, &all));
     }
 
-    fn run_dir(&self, container: &Handle) -> super::monitor::RunDir {
-        super::monitor::RunDir::new(&self.run_root, container.id())
+    fn run_dir(&self, container: &Handle) -> RunDir {
+        RunDir::new(&self.run_root, container.id())
     }
 }
 
-fn running(container: &Handle) -> Result<Running, Error> {
+/// The first process of a container that an exec may join, or why it may not.
+fn running(container: &Handle, named: &str) -> Result<Running, Error> {
     let seen = container.snapshot();
     let state = &seen.progress.state;
     match (state.admit(Request::Exec), state.running()) {
         (Admission::Accept, Some(running)) => Ok(running.clone()),
-        (Admission::Refuse(refusal), _) => Err(refusal.error(container.id(), &seen.name)),
+        (Admission::Refuse(refusal), _) => Err(refusal.error(container.id(), named)),
         _ => Err(Error::not_running(container.id())),
     }
 }

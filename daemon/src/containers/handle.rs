@@ -111,6 +111,26 @@ pub(crate) struct Handle {
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
 }
 
+impl Command {
+    /// Answers with an error.
+    pub(super) fn refuse(self, error: Error) {
+        match self {
+            Self::Start(reply)
+            | Self::Pause(reply)
+            | Self::Unpause(reply)
+            | Self::Stop { reply, .. }
+            | Self::Restart { reply, .. }
+            | Self::Rename { reply, .. }
+            | Self::Update { reply, .. }
+            | Self::Network { reply, .. }
+            | Self::Kill { reply, .. }
+            | Self::Remove { reply, .. }
+            | Self::Resize { reply, .. } => _ = reply.send(Err(error)),
+            Self::Attach { reply, .. } => _ = reply.send(Err(error)),
+        }
+    }
+}
+
 impl Handle {
     pub(crate) fn id(&self) -> &str {
         &self.definition.id

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use runtime::monitor::protocol::{self, Command, ExitRecord, Hello, Role, State};
@@ -15,11 +16,17 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::handle::Streams;
+use super::signals;
+use super::state::Running;
 
 /// Longest line that a monitor may send, in bytes.
 const LINE_MAX: usize = 64 * 1024;
 /// Largest exit record that is read, in bytes.
 const RECORD_MAX: u64 = 64 * 1024;
+
+/// Time between two looks at the process of a monitor of an unknown version; and what that monitor has to write the
+/// record of an end.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The directory of a running container under the exec root: sockets and exit records.
 #[derive(Debug, Clone)]
@@ -74,6 +81,13 @@ impl RunDir {
         serde_json::from_reader(io::Read::take(file, RECORD_MAX)).ok()
     }
 
+    /// Names of the monitors that have, or had, a socket here.
+    pub(super) fn monitors(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| name.strip_suffix(".sock").map(str::to_owned)).collect()
+    }
+
     /// Removes socket and record of the monitor called `name`.
     pub(super) fn forget(&self, name: &str) {
         let _ = fs::remove_file(self.path.join(format!("{name}.sock")));
@@ -114,6 +128,9 @@ impl From<Streams> for Role {
 pub(super) struct Control {
     lines: FramedRead<OwnedReadHalf, LinesCodec>,
     writer: OwnedWriteHalf,
+    /// Set when the monitor does not speak this daemon's version: the first process of its container, whose end is
+    /// all that there is to hear.
+    stranger: Option<Running>,
 }
 
 impl Control {
@@ -121,11 +138,29 @@ impl Control {
     pub(super) fn new(stream: StdStream) -> io::Result<Self> {
         let (reader, writer) = UnixStream::from_std(stream)?.into_split();
         let lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LINE_MAX));
-        Ok(Self { lines, writer })
+        Ok(Self { lines, writer, stranger: None })
+    }
+
+    /// The monitor is of a version that this daemon does not know. From here on only the end of the process is
+    /// awaited, and the end of the connection means nothing.
+    pub(super) fn estrange(&mut self, process: Running) {
+        self.stranger = Some(process);
+    }
+
+    /// Whether the monitor is of an unknown version.
+    pub(super) fn is_strange(&self) -> bool {
+        self.stranger.is_some()
     }
 
     /// The next state; `None` when the monitor has ended. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<State> {
+        if let Some(process) = &self.stranger {
+            while signals::is_alive(process) {
+                tokio::time::sleep(LOOK).await;
+            }
+            tokio::time::sleep(LOOK).await;
+            return None;
+        }
         loop {
             let line = match self.lines.next().await? {
                 Ok(line) => line,

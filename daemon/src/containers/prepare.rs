@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::fs;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use super::Service;
 use super::actor::MONITOR;
 use super::error::Error;
 use super::handle::Streams;
+use super::launchers::Connections;
 use super::logging;
 use super::monitor::RunDir;
 use super::networks::{Attachment, Linked, addresses};
@@ -51,9 +51,8 @@ pub(super) struct Task {
 /// A start that is under way; how it goes comes over `control`.
 #[derive(Debug)]
 pub(super) struct Launched {
-    pub(super) control: StdStream,
-    /// In the order of [`Task::attaches`].
-    pub(super) streams: Vec<StdStream>,
+    /// The streams are in the order of [`Task::attaches`].
+    pub(super) connections: Connections,
     pub(super) networks: Vec<Attachment>,
 }
 
@@ -101,7 +100,7 @@ impl Task {
         self.bind_sources()?;
         let (spec, plan) = self.plan(&files, &linked)?;
         crash::step("start.compiled");
-        let launched = self.launch(plan, &snapshot, netns, networks, &mut undo)?;
+        let launched = self.launch(plan, &snapshot, netns.as_ref(), networks, &mut undo)?;
         undo.forget();
         crash::step("start.launched");
         // Init is at work meanwhile.
@@ -207,18 +206,13 @@ impl Task {
         &self,
         plan: Plan,
         snapshot: &Snapshot,
-        netns: Option<OwnedFd>,
+        netns: Option<&OwnedFd>,
         networks: Vec<Attachment>,
         undo: &mut Undo,
     ) -> Result<Launched, Error> {
         self.run_dir.create().map_err(Error::internal)?;
         let run_dir = self.run_dir.clone();
         undo.push(move || run_dir.forget(MONITOR));
-        let listener = self.run_dir.bind(MONITOR).map_err(Error::internal)?;
-        let control = self.run_dir.connect(MONITOR, Role::Control).map_err(Error::internal)?;
-        let connect = |streams: &Streams| self.run_dir.connect(MONITOR, (*streams).into());
-        let streams: Result<Vec<_>, _> = self.attaches.iter().map(connect).collect();
-        let streams = streams.map_err(Error::internal)?;
         let request = LaunchRequest {
             id: self.definition.id.clone(),
             plan,
@@ -233,9 +227,19 @@ impl Task {
             record: self.run_dir.record(MONITOR),
             kind: Kind::Container,
         };
-        let fds = LaunchFds { listener: listener.into(), netns, target: None };
-        self.service.launcher.launch(&request, fds).map_err(Error::internal)?;
-        Ok(Launched { control, streams, networks })
+        let connect = || self.connect(netns).map_err(Error::internal);
+        let connections = self.service.launchers.launch(&request, connect)?;
+        Ok(Launched { connections, networks })
+    }
+
+    /// The monitor's socket, and everybody who is to be connected from the first byte on.
+    fn connect(&self, netns: Option<&OwnedFd>) -> std::io::Result<(LaunchFds, Connections)> {
+        let listener = self.run_dir.bind(MONITOR)?.into();
+        let control = self.run_dir.connect(MONITOR, Role::Control)?;
+        let connect = |streams: &Streams| self.run_dir.connect(MONITOR, (*streams).into());
+        let streams = self.attaches.iter().map(connect).collect::<Result<_, _>>()?;
+        let netns = netns.map(OwnedFd::try_clone).transpose()?;
+        Ok((LaunchFds { listener, netns, target: None }, Connections { control, streams }))
     }
 }
 

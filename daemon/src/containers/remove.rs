@@ -13,7 +13,8 @@ impl Actor {
         self.removing.push(reply);
         self.removing_volumes |= volumes;
         if self.progress.state.running().is_some() {
-            self.progress.stopped_by_client = true;
+            self.note_stop();
+            self.last_run = true;
             self.kill_now();
             return;
         }

@@ -10,10 +10,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A run of this length sets the pause back to the first.
 pub(super) const STEADY: Duration = Duration::from_secs(10);
 
+/// Whether it may ever start a container.
+pub(super) fn has_policy(policy: &RestartPolicy) -> bool {
+    !matches!(policy.name.as_str(), "" | "no")
+}
+
 /// Whether a container that ended with this code is started again.
-pub(super) fn applies(policy: &RestartPolicy, exit_code: i32, restarts: u64) -> bool {
+pub(super) fn applies(
+    policy: &RestartPolicy,
+    exit_code: i32,
+    restarts: u64,
+    stopped_by_client: bool,
+) -> bool {
     match policy.name.as_str() {
-        "always" | "unless-stopped" => true,
+        "always" => true,
+        "unless-stopped" => !stopped_by_client,
         "on-failure" => {
             let limit = u64::try_from(policy.maximum_retry_count).unwrap_or(0);
             exit_code != 0 && (limit == 0 || restarts < limit)
@@ -46,11 +57,17 @@ mod tests {
 
     #[test]
     fn policies() {
-        assert!(!applies(&policy("", 0), 1, 0) && !applies(&policy("no", 0), 1, 0));
-        assert!(applies(&policy("always", 0), 0, 99));
-        assert!(applies(&policy("on-failure", 2), 1, 1));
-        assert!(!applies(&policy("on-failure", 2), 1, 2));
-        assert!(!applies(&policy("on-failure", 0), 0, 0));
+        let applies_to = |name, limit, exit_code, restarts| {
+            applies(&policy(name, limit), exit_code, restarts, false)
+        };
+        assert!(!applies_to("", 0, 1, 0) && !applies_to("no", 0, 1, 0));
+        assert!(applies_to("always", 0, 0, 99) && applies_to("unless-stopped", 0, 0, 99));
+        assert!(applies_to("on-failure", 2, 1, 1));
+        assert!(!applies_to("on-failure", 2, 1, 2));
+        assert!(!applies_to("on-failure", 0, 0, 0));
+        // A signal that a client sent, and that was not meant to end it.
+        assert!(applies(&policy("always", 0), 1, 0, true));
+        assert!(!applies(&policy("unless-stopped", 0), 1, 0, true));
         assert!(!applies_at_boot(&policy("unless-stopped", 0), true));
         assert!(applies_at_boot(&policy("always", 0), true));
     }

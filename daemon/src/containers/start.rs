@@ -8,6 +8,7 @@ use store::crash;
 
 use super::actor::Actor;
 use super::error::{Error, exit_code};
+use super::launchers::Connections;
 use super::monitor::Control;
 use super::prepare::{Launched, Task};
 use super::state::{Exit, Running, State};
@@ -16,7 +17,7 @@ use crate::spec::{Joined, Mode, mode};
 /// How long the monitor of the last run may take to let go of the root file system and its control group.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The exit code of a start that failed before there was a process.
-const FAILED_EXIT_CODE: i32 = 128;
+pub(super) const FAILED_EXIT_CODE: i32 = 128;
 
 /// First processes of the containers that this one shares namespaces with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +33,7 @@ impl Actor {
         self.released().await;
         self.progress.state = State::Starting;
         self.progress.stopped_by_client = false;
+        (self.last_run, self.inherited_start) = (false, false);
         self.publish();
         let launched = match self.peers() {
             Ok(peers) => self.launch(peers).await,
@@ -59,15 +61,15 @@ impl Actor {
 
     async fn launched(&mut self, launched: Launched) {
         self.progress.networks = launched.networks;
-        for (waiting, stream) in std::mem::take(&mut self.waiting).into_iter().zip(launched.streams)
-        {
+        let Connections { control, streams } = launched.connections;
+        for (waiting, stream) in std::mem::take(&mut self.waiting).into_iter().zip(streams) {
             match tokio::net::UnixStream::from_std(stream) {
                 // An error only says that the client has gone meanwhile.
                 Ok(stream) => _ = waiting.stream.send(stream),
                 Err(error) => tracing::warn!(%error, "a client's stream is lost"),
             }
         }
-        match Control::new(launched.control) {
+        match Control::new(control) {
             Ok(control) => self.control = Some(control),
             Err(error) => self.failed(FAILED_EXIT_CODE, Error::internal(error)).await,
         }
@@ -78,6 +80,7 @@ impl Actor {
         crash::step("start.heard");
         self.progress.state = State::Running(running);
         self.begin_health();
+        self.inherited_start = false;
         self.publish();
         for (reply, outcome) in self.starting.drain(..) {
             _ = reply.send(Ok(outcome));
@@ -98,7 +101,7 @@ impl Actor {
         self.failed(exit_code(step), error).await;
     }
 
-    async fn failed(&mut self, exit_code: i32, error: Error) {
+    pub(super) async fn failed(&mut self, exit_code: i32, error: Error) {
         self.again = false;
         let before = self.progress.last_exit.as_ref();
         let exit = Exit {
@@ -123,7 +126,7 @@ impl Actor {
         self.take_up_deferred().await;
     }
 
-    /// Waits until the monitor of the last run has ended: it holds the control group and the root file system.
+    /// Waits until the monitor of the last run has let go of the control group and the root file system.
     async fn drain(&mut self) {
         let Some(mut control) = self.control.take() else { return };
         let ended = async { while control.next().await.is_some() {} };

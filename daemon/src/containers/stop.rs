@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::actor::Actor;
 use super::error::Error;
 use super::handle::{Outcome, Reply};
+use super::restart;
 use super::signals::{self, SIGKILL, SIGTERM};
 use super::state::State;
 
@@ -16,7 +17,8 @@ const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
 impl Actor {
     /// The stop signal now, SIGKILL after the timeout. The reply goes out at the end of the container.
     pub(super) fn stop(&mut self, signal: Option<i32>, timeout: Option<i64>, reply: Reply) {
-        self.progress.stopped_by_client = true;
+        self.note_stop();
+        self.last_run = true;
         if let State::Restarting(exit) = &self.progress.state {
             self.progress.state = State::Exited(exit.clone());
             self.restart_at = None;
@@ -37,7 +39,7 @@ impl Actor {
         reply: Reply,
     ) {
         if self.progress.state.running().is_some() {
-            self.progress.stopped_by_client = true;
+            self.last_run = true;
             self.stopping.restarts.push(reply);
             self.stop_process(signal, timeout);
         } else {
@@ -72,7 +74,8 @@ impl Actor {
 
     /// One signal. For SIGKILL the reply goes out at the end of the container.
     pub(super) fn kill(&mut self, signal: i32, reply: Reply) {
-        self.progress.stopped_by_client = true;
+        self.note_stop();
+        self.last_run |= self.ends_by(signal);
         if signal == SIGKILL {
             self.stopping.replies.push(reply);
             self.kill_now();
@@ -81,6 +84,17 @@ impl Actor {
         let sent = self.signal(signal);
         let gone = || Error::not_running(&self.definition.id);
         _ = reply.send(if sent { Ok(Outcome::Done) } else { Err(gone()) });
+    }
+
+    /// A client wants it down. Stored before anything follows from it: a daemon that comes up in between must not
+    /// take the end for one that calls for a restart.
+    pub(super) fn note_stop(&mut self) {
+        if std::mem::replace(&mut self.progress.stopped_by_client, true) {
+            return;
+        }
+        if restart::has_policy(&self.definition.host_config.restart_policy) {
+            self.persist();
+        }
     }
 
     /// SIGKILL.
@@ -100,6 +114,7 @@ impl Actor {
         }
         sent
     }
+
     /// Whether a signal is meant to end the container: a paused one is thawed so that it can.
     fn ends_by(&self, signal: i32) -> bool {
         let own = &self.definition.config.stop_signal;

@@ -11,6 +11,7 @@ use super::create::refuse_later;
 use super::error::Error;
 use super::handle::{Handle, Outcome};
 use super::record::{Definition, Writer};
+use super::signals;
 use super::state::Request;
 use super::{Service, validate};
 use crate::spec::{self, cgroup_path};
@@ -71,7 +72,11 @@ impl Actor {
         let group = Cgroup::open(&path, layout);
         let write = move || group.update(&plan);
         let written = tokio::task::spawn_blocking(write).await.map_err(Error::internal)?;
-        written.map_err(Error::internal)
+        match written {
+            // It has ended in the middle of it; the limits are those of its next start.
+            Err(_) if !self.progress.state.running().is_some_and(signals::is_alive) => Ok(()),
+            written => written.map_err(Error::internal),
+        }
     }
 }
 

@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::http::error::Error;
 use crate::http::extract::Api;
 use crate::http::reply;
 
@@ -75,10 +77,60 @@ impl Hijack {
         if self.upgrade {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
-        let session: Session = Box::new(move |stream| Box::pin(session(stream)));
-        response.extensions_mut().insert(Takeover(Arc::new(Mutex::new(Some(session)))));
-        response
+        hand_over(response, session)
     }
+
+    /// Whether the client has asked for a WebSocket as RFC 6455, section 4.2.1, says: what it is answered with.
+    pub(crate) fn handshake(self, headers: &HeaderMap) -> Result<Handshake, Error> {
+        let has = |name: HeaderName, word: &str| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            value.split(',').any(|each| each.trim().eq_ignore_ascii_case(word))
+        };
+        let key = headers.get(header::SEC_WEBSOCKET_KEY);
+        let asked = has(header::UPGRADE, "websocket")
+            && has(header::CONNECTION, "upgrade")
+            && has(header::SEC_WEBSOCKET_VERSION, "13");
+        let accept = key
+            .filter(|_| asked)
+            .and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok());
+        let protocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned();
+        let accept = accept.ok_or_else(|| Error::bad_request("not websocket protocol"))?;
+        Ok(Handshake { accept, protocol })
+    }
+
+    /// The answer that hands the connection to `session` as a WebSocket.
+    pub(crate) fn accept_websocket<F, S>(self, handshake: Handshake, session: F) -> Response
+    where
+        F: FnOnce(Stream) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let mut response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
+        let headers = response.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, handshake.accept);
+        if let Some(protocol) = handshake.protocol {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        hand_over(response, session)
+    }
+}
+
+/// What a client is answered with that asks for a WebSocket.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    accept: HeaderValue,
+    protocol: Option<HeaderValue>,
+}
+
+fn hand_over<F, S>(mut response: Response, session: F) -> Response
+where
+    F: FnOnce(Stream) -> S + Send + 'static,
+    S: Future<Output = ()> + Send + 'static,
+{
+    let session: Session = Box::new(move |stream| Box::pin(session(stream)));
+    response.extensions_mut().insert(Takeover(Arc::new(Mutex::new(Some(session)))));
+    response
 }
 
 /// Marks an answer that takes the connection over. Travels in the answer's extensions.

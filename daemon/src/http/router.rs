@@ -115,6 +115,7 @@ fn table() -> Vec<Endpoint> {
         post("/containers/{id}/wait", containers::wait::handle).passive(),
         get("/containers/{id}/logs", containers::logs::handle).passive(),
         post("/containers/{id}/attach", containers::attach::handle).hijacking(),
+        get("/containers/{id}/attach/ws", containers::attach_ws::handle).hijacking(),
         post("/containers/{id}/resize", containers::resize::handle),
         head("/containers/{id}/archive", containers::archive::stat),
         get("/containers/{id}/archive", containers::archive::get).passive(),

@@ -177,10 +177,12 @@ impl Networks {
         if lease.ports.is_empty() {
             return;
         }
+        // One step for those who compare the two: else they would put the rules back.
+        let mut state = self.0.rules.state();
         if let Err(error) = network::unpublish(&lease.ports) {
             tracing::warn!(link.name = lease.host_name, %error, "published ports are left");
         }
-        self.0.rules.state().holds.give_back(&lease.ports);
+        state.holds.give_back(&lease.ports);
     }
 
     /// Takes ports and interface away and gives the address back.

@@ -142,15 +142,20 @@ impl Groups {
     }
 
     pub(super) fn freeze(&self) -> Result<(), CgroupError> {
-        let state = self.freezer()?.join("freezer.state");
-        files::write(&state, "FROZEN")?;
-        let frozen =
-            files::wait_until(FREEZE_LIMIT, || files::read_or_empty(&state).trim() == "FROZEN");
-        if frozen {
+        self.start_freezing()?;
+        if files::wait_until(FREEZE_LIMIT, || self.stands()) {
             return Ok(());
         }
-        files::write(&state, "THAWED")?;
-        Err(CgroupError::Timeout { what: "freezing", path: state })
+        self.thaw()?;
+        Err(CgroupError::Timeout { what: "freezing", path: self.freezer()?.to_owned() })
+    }
+
+    pub(super) fn start_freezing(&self) -> Result<(), CgroupError> {
+        files::write(&self.freezer()?.join("freezer.state"), "FROZEN")
+    }
+
+    pub(super) fn stands(&self) -> bool {
+        self.state().trim() == "FROZEN"
     }
 
     pub(super) fn thaw(&self) -> Result<(), CgroupError> {
@@ -158,10 +163,13 @@ impl Groups {
     }
 
     pub(super) fn is_frozen(&self) -> bool {
-        self.freezer().is_ok_and(|group| {
-            let state = files::read_or_empty(&group.join("freezer.state"));
-            matches!(state.trim(), "FROZEN" | "FREEZING")
-        })
+        matches!(self.state().trim(), "FROZEN" | "FREEZING")
+    }
+
+    /// What the freezer says; empty when the group is gone.
+    fn state(&self) -> String {
+        let read = |group: &Path| files::read_or_empty(&group.join("freezer.state"));
+        self.freezer().map(read).unwrap_or_default()
     }
 
     fn freezer(&self) -> Result<&Path, CgroupError> {

@@ -74,16 +74,21 @@ impl Group {
     }
 
     pub(super) fn freeze(&self) -> Result<(), CgroupError> {
-        files::write(&self.directory.join("cgroup.freeze"), "1")?;
-        let events = self.directory.join("cgroup.events");
-        let frozen = files::wait_until(FREEZE_LIMIT, || {
-            files::keyed(&files::read_or_empty(&events), "frozen") == Some(1)
-        });
-        if frozen {
+        self.start_freezing()?;
+        if files::wait_until(FREEZE_LIMIT, || self.stands()) {
             return Ok(());
         }
         self.thaw()?;
         Err(CgroupError::Timeout { what: "freezing", path: self.directory.clone() })
+    }
+
+    pub(super) fn start_freezing(&self) -> Result<(), CgroupError> {
+        files::write(&self.directory.join("cgroup.freeze"), "1")
+    }
+
+    pub(super) fn stands(&self) -> bool {
+        let events = files::read_or_empty(&self.directory.join("cgroup.events"));
+        files::keyed(&events, "frozen") == Some(1)
     }
 
     pub(super) fn thaw(&self) -> Result<(), CgroupError> {

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::wire::{self, Header};
 use super::{LaunchFds, LaunchRequest, image};
@@ -92,6 +92,14 @@ impl Launcher {
     pub fn is_alive(&self) -> bool {
         let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
         rustix::event::poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0)
+    }
+
+    /// Ends the launcher; returns when it holds no descriptor of any request any more. Its monitors go on.
+    pub fn end(&self) {
+        // Both fail only if it has ended before.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, None));
     }
 
     /// Has a monitor forked for `request`. Short and blocking: returns when the monitor exists, not

@@ -170,6 +170,13 @@ impl Clients {
         }
     }
 
+    /// Control clients are let go once they have everything.
+    pub(super) fn end_control(&mut self) {
+        for client in self.all.iter_mut().filter(|client| client.role == Some(Role::Control)) {
+            client.closing = true;
+        }
+    }
+
     /// Detaches one client.
     pub(super) fn detach(&mut self, index: usize) {
         self.all[index].closing = true;

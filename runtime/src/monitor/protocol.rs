@@ -9,8 +9,8 @@
 //!
 //! **control**: the monitor sends one line of JSON a state, [`State`]: the current one at once, then
 //! every change. The client may send [`Command`]s, one a line; unknown ones are passed over. End of
-//! file means that the monitor has ended: exit record written, log flushed, attached clients served,
-//! control group removed, root file system let go.
+//! file means that the container can be started again: exit record written, log flushed, control group
+//! removed, root file system let go. Attached clients that are slow may still be served.
 //!
 //! **attach**: raw bytes from here on. To the client: with a tty the terminal's output as it is;
 //! else frames `[1|2, 0, 0, 0, length (be32)]` + payload (1 standard output, 2 standard error) of
@@ -130,5 +130,24 @@ mod tests {
         assert_eq!(serde_json::to_string(&State::Starting).unwrap(), r#"{"state":"starting"}"#);
         let resize = Command::Resize { rows: 24, cols: 80 };
         assert_eq!(serde_json::to_string(&resize).unwrap(), r#"{"resize":{"rows":24,"cols":80}}"#);
+    }
+
+    /// Monitors of version 1 may still run when this build comes: their lines are understood, and said the same way.
+    #[test]
+    fn recorded_lines_of_version_1() {
+        let recorded = include_str!("../../tests/data/monitor-1.txt");
+        let (mut hellos, mut states) = (0, 0);
+        for line in recorded.lines() {
+            if let Some(said) = line.strip_prefix("> {\"version\"") {
+                let hello: Hello = serde_json::from_str(&format!("{{\"version\"{said}")).unwrap();
+                assert_eq!(format!("> {}", serde_json::to_string(&hello).unwrap()), line);
+                hellos += 1;
+            } else if let Some(said) = line.strip_prefix("< ") {
+                let state: State = serde_json::from_str(said).unwrap();
+                assert_eq!(serde_json::to_string(&state).unwrap(), said);
+                states += 1;
+            }
+        }
+        assert_eq!((hellos, states), (5, 8));
     }
 }

@@ -157,8 +157,10 @@ impl Monitor {
         // Who has everything is let go before the groups are removed.
         self.clients.sweep(Instant::now());
         self.cgroup.remove();
-        close(&mut self.clients, &last);
+        // From here on the container can be started again, however long its last clients take.
         drop(self.rootfs);
+        self.clients.end_control();
+        close(&mut self.clients, &last);
     }
 
     /// The loop. Ends with the exit record, or with why the program was never run.

@@ -15,8 +15,8 @@ pub struct Hijack {
     pub status: u16,
     /// Header fields, names in lower case.
     pub headers: Vec<(String, String)>,
-    stream: UnixStream,
-    early: Vec<u8>,
+    pub(super) stream: UnixStream,
+    pub(super) early: Vec<u8>,
 }
 
 impl Hijack {

@@ -1,6 +1,6 @@
 //! The blocking part of an exec's start: plan, socket, launch.
 
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
@@ -10,6 +10,8 @@ use runtime::plan::Plan;
 use super::{Exec, ExecStart};
 use crate::containers::Service;
 use crate::containers::error::Error;
+use crate::containers::launchers::Connections;
+use crate::containers::monitor::RunDir;
 use crate::containers::prepare::with_links;
 use crate::containers::signals;
 use crate::containers::state::Running;
@@ -26,26 +28,14 @@ pub(super) struct Task {
     pub(super) name: String,
 }
 
-/// An exec under way.
-#[derive(Debug)]
-pub(super) struct Launched {
-    pub(super) control: StdStream,
-    pub(super) stream: Option<StdStream>,
-}
-
 impl Task {
-    pub(super) fn run(&self) -> Result<Launched, Error> {
+    /// Returns when the monitor is on its way, with the connections to it.
+    pub(super) fn run(&self) -> Result<Connections, Error> {
         let container = &self.exec.container;
         let gone = || Error::not_running(container.id());
         let target = signals::open(&self.running).ok_or_else(gone)?;
         let plan = self.plan()?;
         let run_dir = self.service.run_dir(container);
-        let listener = run_dir.bind(&self.name).map_err(Error::internal)?;
-        let control = run_dir.connect(&self.name, Role::Control).map_err(Error::internal)?;
-        let stream = (!self.how.detach)
-            .then(|| run_dir.connect(&self.name, self.exec.streams().into()))
-            .transpose()
-            .map_err(Error::internal)?;
         let config = &self.exec.config;
         let request = LaunchRequest {
             id: self.exec.id.clone(),
@@ -61,12 +51,23 @@ impl Task {
             record: run_dir.record(&self.name),
             kind: Kind::Exec,
         };
-        let fds = LaunchFds { listener: listener.into(), netns: None, target: Some(target) };
-        if let Err(error) = self.service.launcher.launch(&request, fds) {
-            run_dir.forget(&self.name);
-            return Err(Error::internal(error));
-        }
-        Ok(Launched { control, stream })
+        let connect = || self.connect(&run_dir, &target).map_err(Error::internal);
+        let launched = self.service.launchers.launch(&request, connect);
+        launched.inspect_err(|_| run_dir.forget(&self.name))
+    }
+
+    fn connect(
+        &self,
+        run_dir: &RunDir,
+        target: &OwnedFd,
+    ) -> std::io::Result<(LaunchFds, Connections)> {
+        let listener = run_dir.bind(&self.name)?.into();
+        let control = run_dir.connect(&self.name, Role::Control)?;
+        let stream = (!self.how.detach)
+            .then(|| run_dir.connect(&self.name, self.exec.streams().into()))
+            .transpose()?;
+        let fds = LaunchFds { listener, netns: None, target: Some(target.try_clone()?) };
+        Ok((fds, Connections { control, streams: stream.into_iter().collect() }))
     }
 
     fn size(&self) -> Option<(u16, u16)> {

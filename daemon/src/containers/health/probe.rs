@@ -81,7 +81,7 @@ async fn begin(
         attach_stderr: true,
         ..ExecConfig::default()
     };
-    let exec = service.create_exec(&container, config)?;
+    let exec = service.create_exec(&container, container.id(), config)?;
     let probe = Probe { service: Arc::clone(service), exec };
     let how = ExecStart { detach: false, console_size: None };
     let stream = service.start_exec(&probe.exec, how).await?;

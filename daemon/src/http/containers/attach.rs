@@ -2,17 +2,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::streams;
 use crate::app::App;
-use crate::containers::{Attached, Condition, Handle};
+use crate::containers::{Attached, Condition, Handle, Streams};
 use crate::http::error::Error;
 use crate::http::extract::{Name, Query};
-use crate::http::hijack::{Hijack, Stream};
+use crate::http::hijack::Hijack;
 use crate::logs::{Cursor, Options};
-use crate::streams::{End, Form, Keys, join};
+use crate::streams::{End, Form, Keys, Terms, join};
 
 pub(crate) async fn handle(
     State(app): State<App>,
@@ -20,20 +19,61 @@ pub(crate) async fn handle(
     query: Query,
     hijack: Hijack,
 ) -> Result<Response, Error> {
-    let keys = Keys::parse(query.text("detachKeys")).map_err(Error::bad_request)?;
-    let handle = app.containers.resolve(&name)?;
-    let mut wanted = streams(&query);
-    let config = &handle.definition.config;
-    wanted.stdin &= config.open_stdin;
-    let tty = config.tty;
-    let past = query.flag("logs").then(|| log(&app, &handle, &query)).transpose()?.flatten();
-    // Before the head goes out: a start that the client asks for next must find it waiting.
-    let attached = match query.flag("stream") {
-        true => Some(handle.attach(wanted).await?),
-        false => None,
-    };
-    app.containers.tell(&handle, "attach", &[]);
-    Ok(hijack.accept(!tty, move |mut client| async move {
+    let framed = |tty: bool| !tty;
+    let attach = Attach::begin(app, &name, &query, streams(&query), framed).await?;
+    let multiplexed = framed(attach.tty());
+    Ok(hijack.accept(multiplexed, move |client| async move {
+        client.head_is_read().await;
+        attach.run(client, Form::AsIs).await;
+    }))
+}
+
+/// A client on its way to a container's streams.
+#[derive(Debug)]
+pub(super) struct Attach {
+    app: App,
+    handle: Handle,
+    wanted: Streams,
+    keys: Keys,
+    past: Option<Cursor>,
+    attached: Option<Attached>,
+}
+
+impl Attach {
+    /// Everything that can be refused. Before the head goes out: a start that the client asks for next must find it
+    /// waiting. `framed` says for a container with a terminal, or without, whether its log is sent in frames.
+    pub(super) async fn begin(
+        app: App,
+        name: &str,
+        query: &Query,
+        mut wanted: Streams,
+        framed: impl FnOnce(bool) -> bool,
+    ) -> Result<Self, Error> {
+        let keys = Keys::parse(query.text("detachKeys")).map_err(Error::bad_request)?;
+        let handle = app.containers.resolve(name)?;
+        let any = wanted.stdin || wanted.stdout || wanted.stderr;
+        wanted.stdin &= handle.definition.config.open_stdin;
+        let framed = framed(handle.definition.config.tty);
+        let past = match query.flag("logs") {
+            true => log(&app, &handle, wanted, framed)?,
+            false => None,
+        };
+        let attached = match query.flag("stream") && any {
+            true => Some(handle.attach(wanted).await?),
+            false => None,
+        };
+        app.containers.tell(&handle, "attach", &[]);
+        Ok(Self { app, handle, wanted, keys, past, attached })
+    }
+
+    pub(super) fn tty(&self) -> bool {
+        self.handle.definition.config.tty
+    }
+
+    /// Sends the log if it was asked for, and then moves bytes both ways.
+    pub(super) async fn run(self, mut client: impl AsyncRead + AsyncWrite + Unpin, form: Form) {
+        let tty = self.tty();
+        let Self { app, handle, wanted, keys, past, attached } = self;
         if let Some(past) = past
             && send(past, &mut client).await.is_err()
         {
@@ -51,37 +91,38 @@ pub(crate) async fn handle(
         };
         let keys = (tty && wanted.stdin).then_some(keys);
         let ended = async { _ = handle.wait(Condition::NotRunning).done().await };
-        if join(client, monitor, Form::AsIs, wanted.stdin, keys, ended).await == End::Detached {
+        let leaves = tty || !handle.definition.config.stdin_once;
+        let terms = Terms { form, stdin: wanted.stdin, keys, leaves };
+        if join(client, monitor, terms, ended).await == End::Detached {
             app.containers.tell(&handle, "detach", &[]);
         }
-    }))
+    }
 }
 
 /// The log so far, if the container has one.
-fn log(app: &App, handle: &Handle, query: &Query) -> Result<Option<Cursor>, Error> {
+fn log(app: &App, handle: &Handle, wanted: Streams, framed: bool) -> Result<Option<Cursor>, Error> {
     let options = Options {
-        stdout: query.flag("stdout"),
-        stderr: query.flag("stderr"),
+        stdout: wanted.stdout,
+        stderr: wanted.stderr,
         since: None,
         until: None,
         timestamps: false,
         details: false,
         tail: None,
-        framed: !handle.definition.config.tty,
+        framed,
     };
     let place = app.containers.log_place(handle)?;
     place.map(|place| Cursor::open(place, options).map_err(Error::internal)).transpose()
 }
 
-async fn send(mut cursor: Cursor, client: &mut Stream) -> std::io::Result<()> {
-    client.head_is_read().await;
+async fn send(mut cursor: Cursor, client: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
     loop {
         let read = move || cursor.read().map(|piece| (cursor, piece));
         let (next, piece) = tokio::task::spawn_blocking(read).await??;
         if piece.is_empty() {
-            return Ok(());
+            return client.flush().await;
         }
-        client.write_all(&Bytes::from(piece)).await?;
+        client.write_all(&piece).await?;
         cursor = next;
     }
 }

@@ -26,6 +26,6 @@ pub(crate) async fn handle(
         return Err(Error::bad_request(text));
     }
     let handle = app.containers.resolve(&name)?;
-    let exec = app.containers.create_exec(&handle, config)?;
+    let exec = app.containers.create_exec(&handle, &name, config)?;
     Ok(reply::json(StatusCode::CREATED, &ExecCreated { id: exec.id.clone() }))
 }

@@ -16,7 +16,7 @@ use crate::http::error::Error;
 use crate::http::extract::{Json, Name};
 use crate::http::hijack::{Hijack, Stream};
 use crate::http::{negotiate, reply};
-use crate::streams::{End, Form, Keys, join};
+use crate::streams::{End, Form, Keys, Terms, join};
 
 /// How long a client may go on sending to an exec that was not started.
 const UNREAD_LIMIT: Duration = Duration::from_millis(100);
@@ -50,8 +50,9 @@ pub(crate) async fn handle(
         let Some(monitor) = monitor else { return };
         let stdin = exec.config.attach_stdin;
         let keys = (tty && stdin).then_some(keys);
-        let form = Form::between(!tty, framed);
-        if join(client, monitor, form, stdin, keys, exec.ended()).await == End::Detached {
+        let terms = Terms { form: Form::between(!tty, framed), stdin, keys, leaves: tty };
+        client.head_is_read().await;
+        if join(client, monitor, terms, exec.ended()).await == End::Detached {
             let id = [("execID", exec.id.clone())];
             app.containers.tell(&exec.container, "exec_detach", &id);
         }

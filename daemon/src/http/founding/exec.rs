@@ -45,7 +45,7 @@ pub(crate) async fn handle(
         cmd: Some(StringList(words)),
         ..ExecConfig::default()
     };
-    let exec = app.containers.create_exec(&container, config)?;
+    let exec = app.containers.create_exec(&container, container.id(), config)?;
     let how = ExecStart { detach: false, console_size: None };
     let output = app.containers.start_exec(&exec, how).await?;
     let (sender, response) = reply::stream(TEXT);
