@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) bridge: String,
     /// Address and prefix length of the default bridge, if fixed.
     pub(crate) bip: Option<(Ipv4Addr, u8)>,
+    /// Where ports are published that name no address of the host; everywhere if there is none.
+    pub(crate) publish_on: Option<Ipv4Addr>,
     /// Of container networks, in bytes.
     pub(crate) mtu: u32,
     /// Where subnets are taken from; empty means Docker's own pools.

@@ -307,7 +307,7 @@ fn default_bridge(config: &Config, others: &[Network]) -> Result<Bridge, Error> 
         mtu: config.mtu,
         masquerade: true,
         icc: true,
-        publish_on: None,
+        publish_on: config.publish_on,
         interface_prefix: "eth".to_owned(),
     })
 }

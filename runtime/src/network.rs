@@ -23,7 +23,7 @@ mod veth;
 pub use bridge::{bridge_address, ensure_bridge, remove_bridge};
 pub use link::exists as link_exists;
 pub use netns::{create_netns, netns_of};
-pub use nft::{RuleChanges, TABLE as NFT_TABLE, verify as verify_rules};
+pub use nft::{RuleChanges, RuleSet, TABLE as NFT_TABLE, verify as verify_rules};
 pub use publish::{
     Protocol, Publication, publish, reserve, restore_published, unpublish, verify_published,
 };

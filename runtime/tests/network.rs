@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use runtime::network::{
-    self, BridgeConfig, Endpoint, NetworkError, Protocol, Publication, RuleChanges, attach,
-    create_netns, detach, ensure_bridge, publish, remove_bridge, reserve, restore_published,
-    unpublish, verify_published, verify_rules,
+    self, BridgeConfig, Endpoint, NetworkError, Protocol, Publication, RuleChanges, RuleSet,
+    attach, create_netns, detach, ensure_bridge, publish, remove_bridge, reserve,
+    restore_published, unpublish, verify_published, verify_rules,
 };
 
 const PORT: u16 = 7000;
@@ -93,9 +93,10 @@ fn bridges_are_apart() {
     assert_eq!(here.talk_to(there.address).unwrap_err().kind(), io::ErrorKind::TimedOut);
     assert!(talk(there.address).is_ok());
 
+    let rules = RuleSet::now().unwrap();
     remove_bridge("tbr1").unwrap();
-    assert!(verify_rules(&[bridge("tbr0", 30)]).unwrap());
-    assert!(!verify_rules(&[bridge("tbr1", 31)]).unwrap());
+    assert!(verify_rules(&[bridge("tbr0", 30)], &rules).unwrap());
+    assert!(!verify_rules(&[bridge("tbr1", 31)], &rules).unwrap());
 }
 
 #[test]
@@ -105,7 +106,8 @@ fn the_table_is_there_once_and_goes_with_the_last_bridge() {
     for _ in 0..3 {
         ensure_bridge(&config).unwrap();
     }
-    assert!(verify_rules(std::slice::from_ref(&config)).unwrap());
+    let rules = RuleSet::now().unwrap();
+    assert!(verify_rules(std::slice::from_ref(&config), &rules).unwrap());
     assert_eq!(nft("list tables").trim(), "table ip jocker");
     let listed = nft("list table ip jocker");
     assert_eq!(listed.matches("masquerade\n").count(), 4, "{listed}");
@@ -122,23 +124,51 @@ fn a_flush_is_noticed_and_repaired() {
     let Some(()) = own_host() else { return };
     let config = bridge("tbr0", 30);
     ensure_bridge(&config).unwrap();
+    let rules = RuleSet::now().unwrap();
     let changes = RuleChanges::listen().unwrap();
     nft("flush ruleset");
     changes.wait().unwrap();
-    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config), &rules).unwrap());
     ensure_bridge(&config).unwrap();
-    assert!(verify_rules(std::slice::from_ref(&config)).unwrap());
+    assert!(verify_rules(std::slice::from_ref(&config), &rules).unwrap());
+
+    // As many rules as before, of which one is another.
+    nft("flush chain ip jocker guard");
+    nft("add rule ip jocker guard iifname \"nothing\" drop");
+    assert!(!verify_rules(std::slice::from_ref(&config), &rules).unwrap());
+    ensure_bridge(&config).unwrap();
+    assert!(verify_rules(std::slice::from_ref(&config), &rules).unwrap());
 
     nft("flush chain ip jocker forward");
-    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config), &rules).unwrap());
     ensure_bridge(&config).unwrap();
     nft("delete element ip jocker hidden { \"tbr0\" }");
-    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config), &rules).unwrap());
 
     let routed = BridgeConfig { masquerade: false, ..config.clone() };
     ensure_bridge(&routed).unwrap();
-    assert!(verify_rules(std::slice::from_ref(&routed)).unwrap());
-    assert!(!verify_rules(std::slice::from_ref(&config)).unwrap());
+    assert!(verify_rules(std::slice::from_ref(&routed), &rules).unwrap());
+    assert!(!verify_rules(std::slice::from_ref(&config), &rules).unwrap());
+}
+
+#[test]
+fn the_administrator_s_rules_come_first_and_stay() {
+    let Some(()) = own_host() else { return };
+    let config = bridge("tbr0", 30);
+    ensure_bridge(&config).unwrap();
+    let rules = RuleSet::now().unwrap();
+    let container = Container::new("tbr0", 30, 2);
+    let outside = outside();
+    let server = inside(&outside, || TcpListener::bind(("203.0.113.2", PORT)).unwrap());
+    let _answering = std::thread::spawn(move || while answer_once(&server) {});
+    let there = Ipv4Addr::new(203, 0, 113, 2);
+    assert!(container.talk_to(there).is_ok());
+    nft("add rule ip jocker admin ip daddr 203.0.113.2 drop");
+    assert!(verify_rules(std::slice::from_ref(&config), &rules).unwrap());
+    assert_eq!(container.talk_to(there).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    ensure_bridge(&config).unwrap();
+    assert!(nft("list chain ip jocker admin").contains("203.0.113.2"));
+    assert_eq!(container.talk_to(there).unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
 
 #[test]
@@ -474,9 +504,13 @@ fn talk_at(address: Ipv4Addr, port: u16) -> io::Result<Ipv4Addr> {
 }
 
 fn answer(server: &TcpListener) {
-    let (mut stream, peer) = server.accept().unwrap();
-    let SocketAddr::V4(peer) = peer else { panic!("{peer}") };
-    stream.write_all(&peer.ip().octets()).unwrap();
+    assert!(answer_once(server));
+}
+
+/// Whether somebody came and could be answered.
+fn answer_once(server: &TcpListener) -> bool {
+    let Ok((mut stream, SocketAddr::V4(peer))) = server.accept() else { return false };
+    stream.write_all(&peer.ip().octets()).is_ok()
 }
 
 /// A namespace that plays the world beyond the host, at 203.0.113.2; the host is 203.0.113.1.

@@ -277,6 +277,16 @@ fn addresses_are_what_was_asked_for() {
 }
 
 #[test]
+fn several_at_once_came_with_1_44() {
+    let daemon = Daemon::start();
+    let body = json!({ "Image": harness::IMAGE, "Cmd": ["true"], "HostConfig": { "NetworkMode": "bridge" },
+        "NetworkingConfig": { "EndpointsConfig": { "a": {}, "b": {} } } });
+    let path = format!("/v1.43/containers/create?name={}", name());
+    let refused = daemon.http().post_json(&path, &body).expect(400).message();
+    assert_eq!(refused, "Container cannot be created with multiple network endpoints: a, b");
+}
+
+#[test]
 fn addresses_can_be_chosen_in_chosen_subnets_alone() {
     let daemon = Daemon::start();
     let network = Network::new(&daemon, json!({}));

@@ -96,3 +96,46 @@ fn come_back_after_a_flush_of_the_rules() {
     assert!(flushed.is_ok_and(|status| status.success()), "nft (Debian: nftables)");
     assert!(becomes(PATIENCE, || says_hello(&address)));
 }
+
+#[test]
+fn are_published_where_the_daemon_or_the_network_says() {
+    let Some(daemon) = Options::new().arg("--ip").arg("127.0.0.1").start() else { return };
+    let id = daemon.launch(&at(8080));
+    assert_eq!(host_port(&daemon, &id), json!({ "HostIp": "127.0.0.1", "HostPort": "8080" }));
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    let options = json!({ "com.docker.network.bridge.host_binding_ipv4": "127.0.0.2" });
+    let body = json!({ "Name": "inner", "Options": options });
+    daemon.http().post_json("/networks/create", &body).expect(201);
+    let mut body = at(8081);
+    body["HostConfig"]["NetworkMode"] = json!("inner");
+    let id = daemon.launch(&body);
+    assert_eq!(host_port(&daemon, &id)["HostIp"], "127.0.0.2");
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.2:8081")));
+    assert!(!says_hello("127.0.0.1:8081"));
+    daemon.remove(&id);
+}
+
+#[test]
+fn go_with_the_network_that_leads_out() {
+    let Some(daemon) = Daemon::ours() else { return };
+    for name in ["first", "second"] {
+        daemon.http().post_json("/networks/create", &json!({ "Name": name })).expect(201);
+    }
+    let mut body = at(8080);
+    body["HostConfig"]["NetworkMode"] = json!("second");
+    let id = daemon.launch(&body);
+    let change = |verb: &str, network: &str| {
+        let path = format!("/networks/{network}/{verb}");
+        daemon.http().post_json(&path, &json!({ "Container": id })).expect(200);
+    };
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    change("connect", "first");
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    change("disconnect", "second");
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    change("connect", "second");
+    change("disconnect", "first");
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
+    daemon.remove(&id);
+    drop(TcpListener::bind("0.0.0.0:8080").expect("the port is free"));
+}

@@ -30,6 +30,7 @@ pub(crate) struct File {
     pub(crate) max_concurrent_downloads: Option<usize>,
     pub(crate) bridge: Option<String>,
     pub(crate) bip: Option<String>,
+    pub(crate) ip: Option<String>,
     pub(crate) mtu: Option<u32>,
     pub(crate) default_address_pools: Option<Vec<Pool>>,
     pub(crate) labels: Option<Vec<String>>,
@@ -49,7 +50,7 @@ pub(crate) struct Pool {
     pub(crate) size: u8,
 }
 
-const OBEYED: [&str; 22] = [
+const OBEYED: [&str; 23] = [
     "bip",
     "bridge",
     "cgroup-parent",
@@ -61,6 +62,7 @@ const OBEYED: [&str; 22] = [
     "group",
     "hosts",
     "insecure-registries",
+    "ip",
     "labels",
     "live-restore",
     "log-driver",
@@ -80,7 +82,7 @@ const NOT_YET: &str = "allow-nondistributable-artifacts authorization-plugins bu
     containerd-plugin-namespace default-cgroupns-mode default-gateway default-gateway-v6 \
     default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns \
     dns-opts dns-search experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip http-proxy \
-    https-proxy icc init init-path ip ip-forward ip-masq ip6tables iptables ipv6 \
+    https-proxy icc init init-path ip-forward ip-masq ip6tables iptables ipv6 \
     max-concurrent-uploads max-download-attempts metrics-addr min-api-version no-new-privileges \
     no-proxy node-generic-resources oom-score-adjust proxies raw-logs runtimes seccomp-profile \
     selinux-enabled storage-driver storage-opts swarm-default-advertise-addr tls tlscacert \

@@ -80,6 +80,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "CIDR")]
     pub(crate) bip: Option<String>,
 
+    /// Address of the host on which ports are published that name none [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Option<String>,
+
     /// Maximum transmission unit of container networks, in bytes [default: 1500]
     #[arg(long, value_name = "BYTES")]
     pub(crate) mtu: Option<u32>,

@@ -70,6 +70,7 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     let format = both.scalar("log-format", flags.log_format, file.log_format);
     let bridge = both.scalar("bridge", flags.bridge, file.bridge);
     let bip = both.scalar("bip", flags.bip, file.bip);
+    let ip = both.scalar("ip", flags.ip, file.ip);
     let labels = both.list("labels", flags.labels, file.labels);
     let drain = both.scalar("shutdown-timeout", flags.shutdown_timeout, file.shutdown_timeout);
     let log_driver = both.scalar("log-driver", flags.log_driver, file.log_driver);
@@ -110,6 +111,7 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         max_concurrent_downloads: at_least_one(downloads.unwrap_or(DEFAULT_CONCURRENT_DOWNLOADS))?,
         bridge: checked_bridge(bridge, bip.is_some())?,
         bip: bip.map(|text| parse_bip(&text)).transpose()?,
+        publish_on: ip.map(|text| parse_publish_on(&text)).transpose()?,
         mtu: both.scalar("mtu", flags.mtu, file.mtu).unwrap_or(DEFAULT_MTU_BYTES),
         address_pools: pools,
         labels: checked_labels(labels)?,
@@ -203,6 +205,11 @@ fn checked_bridge(bridge: Option<String>, has_bip: bool) -> Result<String, Confi
     Ok(name)
 }
 
+fn parse_publish_on(text: &str) -> Result<Ipv4Addr, ConfigError> {
+    text.parse()
+        .map_err(|_| ConfigError::Invalid(format!("ip is not a correct IPv4 address: {text}")))
+}
+
 fn parse_bip(text: &str) -> Result<(Ipv4Addr, u8), ConfigError> {
     let bip = Cidr::parse(text).map_err(ConfigError::Invalid)?;
     Ok((bip.address, bip.prefix))
@@ -256,6 +263,7 @@ mod tests {
         assert_eq!(flags(|f| f.log_level = Some("x".into())), "invalid logging level: x");
         assert_eq!(flags(|f| f.log_format = Some("x".into())), "invalid log format: x");
         assert_eq!(flags(|f| f.bip = Some("x".into())), "invalid CIDR address: x");
+        assert_eq!(flags(|f| f.ip = Some("::1".into())), "ip is not a correct IPv4 address: ::1");
         assert_eq!(flags(|f| f.labels = vec!["x".into()]), "bad attribute format: x");
         assert!(flags(|f| f.bridge = Some("a/b".into())).starts_with("invalid bridge name"));
     }

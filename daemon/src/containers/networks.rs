@@ -7,7 +7,7 @@ mod links;
 mod names;
 mod wanted;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -70,8 +70,11 @@ impl Task {
     fn take_ports(&self, attachments: &mut [Attachment], undo: &mut Undo) -> Result<(), Error> {
         let config = &self.definition.config;
         let Some(way) = attachment::way_out(attachments) else { return Ok(()) };
-        let wishes =
-            networks::wishes(config, &self.definition.host_config).map_err(Error::internal)?;
+        let network = self.service.networks.get(&attachments[way].id)?;
+        let default = network.bridge.as_ref().and_then(|bridge| bridge.publish_on);
+        let default = default.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let wishes = networks::wishes(config, &self.definition.host_config, default)
+            .map_err(Error::internal)?;
         let Some(lease) = attachments[way].lease.as_mut().filter(|_| !wishes.is_empty()) else {
             return Ok(());
         };
@@ -228,6 +231,13 @@ impl Actor {
             self.service.announce(id, attachment);
         }
         self.persist();
+    }
+
+    /// Gives a container that began under an earlier daemon its name server, if it has none yet.
+    pub(super) async fn answer_if_silent(&self) {
+        if !self.service.networks.is_served(&self.definition.id) {
+            self.answer_again().await;
+        }
     }
 
     /// Gives an adopted container its name server back.

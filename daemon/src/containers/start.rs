@@ -93,6 +93,7 @@ impl Actor {
         }
         self.persist();
         self.service.networks.refill();
+        self.answer_if_silent().await;
         self.take_up_deferred().await;
     }
 

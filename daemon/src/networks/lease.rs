@@ -233,6 +233,11 @@ impl Networks {
         self.0.resolvers.update(container, client)
     }
 
+    /// Whether a container has a name server.
+    pub(crate) fn is_served(&self, container: &str) -> bool {
+        self.0.resolvers.has(container)
+    }
+
     /// Ends a container's name server.
     pub(crate) fn silence(&self, container: &str) {
         self.0.resolvers.stop(container);

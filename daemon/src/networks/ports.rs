@@ -44,10 +44,11 @@ pub(crate) enum WishError {
     Later(String),
 }
 
-/// Reads what a container asks for.
+/// Reads what a container asks for. `default`: where the ports are published that name no address of the host.
 pub(crate) fn wishes(
     config: &ContainerConfig,
     host_config: &HostConfig,
+    default: Ipv4Addr,
 ) -> Result<Vec<Wish>, WishError> {
     let mut ports: BTreeMap<(u16, &'static str), Vec<&PortBinding>> = BTreeMap::new();
     for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
@@ -68,7 +69,7 @@ pub(crate) fn wishes(
         }
         for binding in bindings {
             let protocol = if protocol == "tcp" { Protocol::Tcp } else { Protocol::Udp };
-            let host = parse_address(&binding.host_ip)?;
+            let host = parse_address(&binding.host_ip, default)?;
             wishes.push(Wish {
                 protocol,
                 port,
@@ -98,9 +99,9 @@ fn parse_port(text: &str) -> Result<(u16, Protocol), WishError> {
     }
 }
 
-fn parse_address(text: &str) -> Result<Ipv4Addr, WishError> {
+fn parse_address(text: &str, default: Ipv4Addr) -> Result<Ipv4Addr, WishError> {
     if text.is_empty() {
-        return Ok(Ipv4Addr::UNSPECIFIED);
+        return Ok(default);
     }
     if text.parse::<std::net::Ipv6Addr>().is_ok() {
         let what = format!("ports can not be published on IPv6 addresses yet ({text})");
@@ -266,7 +267,8 @@ mod tests {
     fn wanted(host_config: &str) -> Result<Vec<Wish>, String> {
         let body = format!(r#"{{"ExposedPorts":{{"99/tcp":{{}}}},"HostConfig":{host_config}}}"#);
         let request = api_spec::container::CreateRequest::from_slice(body.as_bytes()).unwrap();
-        wishes(&request.config, &request.host_config).map_err(|error| error.to_string())
+        wishes(&request.config, &request.host_config, Ipv4Addr::UNSPECIFIED)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

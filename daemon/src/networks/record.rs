@@ -125,11 +125,12 @@ impl Network {
 
     /// The default bridge.
     pub(super) fn default_bridge(bridge: Bridge, created: &str) -> Self {
+        let publish_on = bridge.publish_on.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let options = [
             ("bridge.default_bridge", "true".to_owned()),
             ("bridge.enable_icc", bridge.icc.to_string()),
             ("bridge.enable_ip_masquerade", bridge.masquerade.to_string()),
-            ("bridge.host_binding_ipv4", Ipv4Addr::UNSPECIFIED.to_string()),
+            ("bridge.host_binding_ipv4", publish_on.to_string()),
             ("bridge.name", bridge.name.clone()),
             ("driver.mtu", bridge.mtu.to_string()),
         ];

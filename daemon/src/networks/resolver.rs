@@ -107,6 +107,11 @@ impl Resolvers {
         true
     }
 
+    /// Whether the container has a server.
+    pub(super) fn has(&self, container: &str) -> bool {
+        self.running().contains_key(container)
+    }
+
     /// The container has ended.
     pub(super) fn stop(&self, container: &str) {
         self.running().remove(container);

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use runtime::network::{self, BridgeConfig, NetworkError};
+use runtime::network::{self, BridgeConfig, NetworkError, RuleSet};
 
 use super::lease::Lease;
 use super::ports::Holds;
@@ -16,7 +16,9 @@ pub(super) struct Rules(Mutex<State>);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) bridges: Vec<BridgeConfig>,
+    bridges: Vec<BridgeConfig>,
+    /// How the kernel tells the rules when they are right.
+    rules: RuleSet,
     pub(super) holds: Holds,
 }
 
@@ -29,6 +31,7 @@ impl Rules {
     pub(super) fn add(&self, config: BridgeConfig) -> Result<(), NetworkError> {
         let mut state = self.state();
         network::ensure_bridge(&config)?;
+        state.rules = RuleSet::now()?;
         state.bridges.push(config);
         Ok(())
     }
@@ -65,7 +68,7 @@ impl Rules {
     /// Whether something had to be repaired.
     pub(super) fn repair(&self) -> Result<bool, NetworkError> {
         let state = self.state();
-        if network::verify_rules(&state.bridges).unwrap_or(false)
+        if network::verify_rules(&state.bridges, &state.rules).unwrap_or(false)
             && network::verify_published(&state.holds.all())?
         {
             return Ok(false);

@@ -18,7 +18,9 @@
 //!     fib daddr type local dnat ip to meta l4proto . th dport map @published_any
 //!   }
 //!   chain output { type nat hook output priority dstnat; policy accept;    (the same two rules) }
+//!   chain admin { }                          the administrator's: made once, never changed by us
 //!   chain forward { type filter hook forward priority filter; policy accept;
+//!     jump admin
 //!     iifname @sealed iifname . oifname != @hairpin drop
 //!     oifname @sealed iifname . oifname != @hairpin drop
 //!     ct state established,related accept
@@ -36,6 +38,9 @@
 //! }
 //! ```
 //!
+//! The chain `admin` has the role of Docker's chain DOCKER-USER: its rules see every forwarded packet before ours do,
+//! a drop there is final, and they stay as long as the table does.
+//!
 //! The rules are the same for any number of bridges; a bridge is an element of the sets,
 //! a published port an element of one of the maps. Other clients of a published port keep their addresses.
 //!
@@ -45,7 +50,7 @@
 use std::collections::BTreeSet;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE};
-use netlink_packet_netfilter::nftables::NfTablesMessage;
+use netlink_packet_netfilter::nftables::{NfTablesMessage, RuleMessage};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::netlink::{Netlink, Request};
@@ -76,10 +81,12 @@ const GUARD: &str = "guard";
 const PREROUTING: &str = "prerouting";
 const OUTPUT: &str = "output";
 const FORWARD: &str = "forward";
+/// The administrator's chain.
+const ADMIN: &str = "admin";
 const POSTROUTING: &str = "postrouting";
 const CHAINS: [&str; 5] = [GUARD, PREROUTING, OUTPUT, FORWARD, POSTROUTING];
 /// How many rules the table has.
-const RULE_COUNT: usize = 16;
+const RULE_COUNT: usize = 17;
 /// Multicast group that is told of each change to nf_tables (`NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h).
 const CHANGES: u32 = 7;
 
@@ -98,6 +105,7 @@ pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
         message::set(SEALED, 8, 1),
     ];
     batch.extend(message::chains());
+    batch.push(message::plain_chain(ADMIN));
     batch.extend(CHAINS.map(message::flush));
     batch.extend(rules());
     // Adding what is there is no error and removing what is not is one: so the element is added in
@@ -111,18 +119,37 @@ pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
     commit(batch)
 }
 
+/// The rules of our table as the kernel tells them, without the administrator's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleSet(Vec<RuleMessage>);
+
+impl RuleSet {
+    /// Reads them; after [`super::ensure_bridge`] they are as they should be.
+    ///
+    /// # Errors
+    /// The request that the kernel refused.
+    pub fn now() -> Result<Self, NetworkError> {
+        Self::of(&mut open()?)
+    }
+
+    fn of(socket: &mut Netlink) -> Result<Self, NetworkError> {
+        let mut rules = Vec::new();
+        socket.dump(message::list_rules(), |object: Wrapped| {
+            rules.extend(message::rule_of_table(object, &CHAINS));
+        })?;
+        Ok(Self(rules))
+    }
+}
+
 /// Whether the table has its rules and the bridges are in the sets they belong to. False after
 /// something flushed or changed the table; [`super::ensure_bridge`] repairs it.
 ///
 /// # Errors
 /// The request that the kernel refused.
-pub fn verify(configs: &[BridgeConfig]) -> Result<bool, NetworkError> {
+pub fn verify(configs: &[BridgeConfig], expected: &RuleSet) -> Result<bool, NetworkError> {
     let mut socket = open()?;
-    let mut rules = 0;
-    socket.dump(message::list_rules(), |object: Wrapped| {
-        rules += usize::from(message::is_rule_of_table(&object));
-    })?;
-    if rules != RULE_COUNT {
+    let rules = RuleSet::of(&mut socket)?;
+    if rules.0.len() != RULE_COUNT || rules != *expected {
         return Ok(false);
     }
     let mut members = BTreeSet::new();
@@ -271,6 +298,7 @@ fn rules() -> [Request<Wrapped>; RULE_COUNT] {
         rule(PREROUTING, ports::to_any_address()),
         rule(OUTPUT, ports::to_one_address()),
         rule(OUTPUT, ports::to_any_address()),
+        rule(FORWARD, vec![expression::jump(ADMIN)]),
         rule(FORWARD, [name_in(In, SEALED), both_names_not_in(HAIRPIN), drop()].concat()),
         rule(FORWARD, [name_in(Out, SEALED), both_names_not_in(HAIRPIN), drop()].concat()),
         rule(FORWARD, [is_reply(), accept()].concat()),

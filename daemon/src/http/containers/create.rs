@@ -28,6 +28,7 @@ pub(crate) async fn handle(
     }
     let mut request = CreateRequest::from_value(body)
         .map_err(|error| Error::bad_request(format!("invalid JSON: {error}")))?;
+    older::check_networks(&request, api)?;
     older::adjust(&mut request, api);
     let name = query.get("name").map(str::to_owned);
     let platform = if api.since(PLATFORM_SINCE) { query.text("platform") } else { "" }.to_owned();

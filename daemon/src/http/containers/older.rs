@@ -3,6 +3,7 @@
 
 use api_spec::container::CreateRequest;
 
+use crate::http::error::Error;
 use crate::http::extract::Api;
 
 /// Before 1.25 clients removed containers themselves.
@@ -14,10 +15,24 @@ const CONSOLE_SIZE_SINCE: u32 = 42;
 const KERNEL_MEMORY_UNTIL: u32 = 42;
 const ANNOTATIONS_SINCE: u32 = 43;
 const START_INTERVAL_SINCE: u32 = 44;
+/// Before 1.44 a container was created in one network, and its hardware address was its own.
+const NETWORKS_SINCE: u32 = 44;
+
+/// Refuses more networks than the version has.
+pub(crate) fn check_networks(request: &CreateRequest, api: Api) -> Result<(), Error> {
+    let endpoints = request.networking_config.endpoints_config.as_ref();
+    let names: Vec<_> = endpoints.iter().flat_map(|endpoints| endpoints.keys().cloned()).collect();
+    if api.since(NETWORKS_SINCE) || names.len() < 2 {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    let text = format!("Container cannot be created with multiple network endpoints: {names}");
+    Err(Error::bad_request(text))
+}
 
 /// Makes of `request` what its API version has.
 pub(crate) fn adjust(request: &mut CreateRequest, api: Api) {
-    let CreateRequest { config, host_config, .. } = request;
+    let CreateRequest { config, host_config, networking_config } = request;
     if !api.since(AUTO_REMOVE_SINCE) {
         host_config.auto_remove = false;
     }
@@ -32,6 +47,10 @@ pub(crate) fn adjust(request: &mut CreateRequest, api: Api) {
     }
     if !api.since(ANNOTATIONS_SINCE) {
         host_config.annotations = None;
+    }
+    if !api.since(NETWORKS_SINCE) {
+        let endpoints = networking_config.endpoints_config.iter_mut().flatten();
+        endpoints.for_each(|(_, endpoint)| endpoint.mac_address.clear());
     }
     if !api.since(START_INTERVAL_SINCE)
         && let Some(check) = &mut config.healthcheck

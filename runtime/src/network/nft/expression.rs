@@ -123,6 +123,16 @@ pub(super) fn verdict(accept: bool) -> Expressions {
     ])
 }
 
+/// `jump <chain>`
+pub(super) fn jump(chain: &str) -> Expressions {
+    let verdict =
+        vec![VerdictAttribute::Code(Verdict::Jump), VerdictAttribute::Chain(chain.to_owned())];
+    Expressions::Immediate(vec![
+        Immediate::DestinationRegister(Register::Verdict),
+        Immediate::Data(DataAttribute::Verdict(verdict)),
+    ])
+}
+
 /// `masquerade`
 pub(super) fn masquerade() -> Expressions {
     other("masq", &[])

@@ -89,6 +89,14 @@ pub(super) fn chains() -> [Request<Wrapped>; 5] {
     ]
 }
 
+/// A chain that no hook leads to.
+pub(super) fn plain_chain(name: &str) -> Request<Wrapped> {
+    let message = ChainMessage {
+        attributes: vec![ChainAttribute::Table(TABLE.into()), ChainAttribute::Name(name.into())],
+    };
+    request(format!("create chain {name}"), NLM_F_CREATE, NfTablesMessage::NewChain(message))
+}
+
 /// The one chain of a container's own table.
 pub(super) fn output_chain() -> Request<Wrapped> {
     chain(super::OUTPUT, "nat", InetHookNumber::LocalOut, PRIORITY_DESTINATION_NAT)
@@ -149,10 +157,18 @@ pub(super) fn list_elements(set: &str) -> Request<Wrapped> {
     request(format!("list set {set}"), 0, NfTablesMessage::GetSetElement(message))
 }
 
-/// Whether an object of a dump is a rule of our table; kernels may ignore the filter of the dump.
-pub(super) fn is_rule_of_table(object: &Wrapped) -> bool {
-    matches!(&object.inner, NetfilterMessageInner::NfTables(NfTablesMessage::NewRule(rule))
-        if rule.attributes.contains(&RuleAttribute::Table(TABLE.into())))
+/// A rule in a dump that is in one of these chains of our table, without what only numbers it.
+pub(super) fn rule_of_table(object: Wrapped, chains: &[&str]) -> Option<RuleMessage> {
+    let NetfilterMessageInner::NfTables(NfTablesMessage::NewRule(mut rule)) = object.inner else {
+        return None;
+    };
+    let of = |attribute: &RuleAttribute| rule.attributes.contains(attribute);
+    let ours = of(&RuleAttribute::Table(TABLE.into()))
+        && chains.iter().any(|chain| of(&RuleAttribute::Chain((*chain).into())));
+    rule.attributes.retain(|attribute| {
+        !matches!(attribute, RuleAttribute::Handle(_) | RuleAttribute::Position(_))
+    });
+    ours.then_some(rule)
 }
 
 /// The attributes of each element in a dump of a set or map; none if it is a dump of something else.
