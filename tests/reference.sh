@@ -4,6 +4,7 @@
 #   reference.sh start DIR    start it in a network namespace of its own; socket: DIR/docker.sock
 #   reference.sh stop DIR     stop it and remove its network namespace
 #   reference.sh image DIR    import busybox:latest (and a few other tags of the same bytes)
+#   reference.sh compose DIR  download and unpack docker compose v2 alone; prints where it is
 # Then: JOCKER_TEST_HOST=unix://DIR/docker.sock cargo nextest run -p jocker-tests
 # DIR must be absolute; root is needed. No test requires it: it is how a test is proven before ours must pass it.
 set -euo pipefail
@@ -19,18 +20,34 @@ mirror() {
   sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*debian\/*\) .*/\2/p' /etc/apt/sources.list | head -1
 }
 
-fetch() {
+# Sets `o`: options of apt-get for the suite, apart from the machine's own.
+suite_of() {
   local dir=$1 apt=$1/apt
-  [ -x "$dir/root/usr/sbin/dockerd" ] && return
   mkdir -p "$apt"/{state,lists/partial,cache/archives/partial} "$dir"/{debs,root}
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) $suite main" >"$apt/suite.list"
-  local o=(-q -o "Dir::Etc::SourceList=$apt/suite.list" -o Dir::Etc::SourceParts=/dev/null
+  o=(-q -o "Dir::Etc::SourceList=$apt/suite.list" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State=$apt/state" -o "Dir::State::Lists=$apt/lists" -o Dir::State::status=/dev/null
     -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
+}
+
+fetch() {
+  local dir=$1 o
+  [ -x "$dir/root/usr/sbin/dockerd" ] && return
+  suite_of "$dir"
   (cd "$dir/debs" && apt-get "${o[@]}" update && apt-get "${o[@]}" download $packages)
   (cd "$dir/debs" && for p in $own_packages; do apt-get -q -o APT::Sandbox::User=root download "$p" || say "no package $p"; done)
   for deb in "$dir"/debs/*.deb; do dpkg -x "$deb" "$dir/root"; done
   say "unpacked into $dir/root"
+}
+
+compose() {
+  local dir=$1 o plugin=$1/root/usr/libexec/docker/cli-plugins/docker-compose
+  if [ ! -x "$plugin" ]; then
+    suite_of "$dir"
+    (cd "$dir/debs" && apt-get "${o[@]}" update && apt-get "${o[@]}" download docker-compose) >&2
+    dpkg -x "$dir"/debs/docker-compose_*.deb "$dir/root"
+  fi
+  echo "$plugin"
 }
 
 path_of() { echo "$1/root/usr/bin:$1/root/usr/sbin:$1/root/usr/libexec/docker:$1/root/bin:$PATH"; }
@@ -60,7 +77,7 @@ stop() {
 }
 
 image() {
-  local dir=$1 fs; fs=$(mktemp -d); trap 'rm -rf "$fs"' EXIT
+  local dir=$1 fs; fs=$(mktemp -d); trap "rm -rf '$fs'" EXIT
   mkdir -p "$fs"/{bin,etc,proc,sys,dev,tmp,root,usr/bin,sbin,var,home}; chmod 755 "$fs"; chmod 1777 "$fs/tmp"
   cp "$(PATH=$(path_of "$dir") command -v busybox)" "$fs/bin/busybox"
   for a in $("$fs/bin/busybox" --list); do [ "$a" = busybox ] || ln -s busybox "$fs/bin/$a"; done
@@ -71,6 +88,6 @@ image() {
 }
 
 case "${1:-} ${2:-}" in
-  "fetch /"*|"start /"*|"stop /"*|"image /"*) [ "$(id -u)" = 0 ] || { say "root is needed"; exit 1; }; "$1" "$2" ;;
-  *) sed -n '2,8p' "$0"; exit 2 ;;
+  "fetch /"*|"start /"*|"stop /"*|"image /"*|"compose /"*) [ "$(id -u)" = 0 ] || { say "root is needed"; exit 1; }; "$1" "$2" ;;
+  *) sed -n '2,9p' "$0"; exit 2 ;;
 esac

@@ -3,7 +3,7 @@
 mod terminal;
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -69,6 +69,14 @@ impl Daemon {
     #[track_caller]
     pub fn jocker_with(&self, args: &[&str], stdin: &[u8]) -> Run {
         finish(self.command(built("jocker", "JOCKER"), args), stdin)
+    }
+
+    /// Runs another of Docker's clients against the daemon, with variables for its environment.
+    #[track_caller]
+    pub fn client(&self, program: &Path, args: &[&str], environment: &[(&str, &str)]) -> Run {
+        let mut command = self.command(program.to_owned(), args);
+        command.envs(environment.iter().copied());
+        finish(command, b"")
     }
 
     /// Starts the stock CLI on a terminal of `rows` and `columns`.

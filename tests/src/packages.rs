@@ -20,6 +20,39 @@ pub fn busybox() -> PathBuf {
     found.unwrap_or_else(|| unpacked("busybox", "busybox-static"))
 }
 
+/// Compose v2, from where the docker CLI looks for plugins, else out of a newer Debian's package.
+#[track_caller]
+pub fn compose() -> PathBuf {
+    let folders = ["/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec"];
+    let installed = folders.map(|dir| Path::new(dir).join("docker/cli-plugins/docker-compose"));
+    installed.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
+        let (root, _lock) = programs();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.sh");
+        let done =
+            Command::new("bash").args([script, "compose"]).arg(root.join("compose")).output();
+        let done = done.expect("bash is executed");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "compose can not be had: {said}");
+        PathBuf::from(String::from_utf8_lossy(&done.stdout).trim())
+    })
+}
+
+/// A root file system, as a tar, of Debian's `package` and all that it needs.
+#[track_caller]
+pub fn root_of(package: &str) -> PathBuf {
+    let (root, _lock) = programs();
+    let archive = root.join(format!("{package}.tar"));
+    if !archive.is_file() {
+        let unfinished = root.join(format!("{package}.part.tar"));
+        let mut command = Command::new("mmdebstrap");
+        command.args(["--quiet", "--variant=extract", &format!("--include={package}"), "bookworm"]);
+        let status = command.arg(&unfinished).status().expect("mmdebstrap is executed");
+        assert!(status.success(), "no root of Debian's {package}: mmdebstrap says {status}");
+        fs::rename(&unfinished, &archive).expect("rename");
+    }
+    archive
+}
+
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
@@ -36,12 +69,19 @@ fn is_static(path: &Path) -> bool {
     (0..u16_at(56)).all(|index| u16_at(table + index * u16_at(54)) != 3)
 }
 
+/// The directory of what was downloaded, for one process alone as long as the lock is open.
 #[track_caller]
-fn unpacked(program: &str, package: &str) -> PathBuf {
+fn programs() -> (PathBuf, File) {
     let root = std::env::temp_dir().join("jocker-tests-programs");
     fs::create_dir_all(&root).expect("directory for programs");
     let lock = File::create(root.join("lock")).expect("lock file");
     flock(&lock, FlockOperation::LockExclusive).expect("lock");
+    (root, lock)
+}
+
+#[track_caller]
+fn unpacked(program: &str, package: &str) -> PathBuf {
+    let (root, _lock) = programs();
     let found = || {
         ["usr/bin", "bin", "usr/sbin", "sbin"]
             .iter()

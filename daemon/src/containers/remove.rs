@@ -28,6 +28,8 @@ impl Actor {
         let exit = before.exit().cloned().unwrap_or_default();
         self.progress.state = State::Removing(exit.clone());
         self.publish();
+        // Without files it is no container any more: a daemon that comes up in between has to go on.
+        self.persist();
         let removed = self.remove_files().await;
         let replies = std::mem::take(&mut self.removing);
         self.removing_volumes = false;

@@ -100,7 +100,11 @@ impl Group {
     }
 
     /// `cgroup.kill` is of Linux 5.14, and this whole version is not expected on older ones.
+    /// A group that is not there, say after a reboot, has nobody in it.
     pub(super) fn kill(&self) -> Result<(), CgroupError> {
+        if !self.directory.exists() {
+            return Ok(());
+        }
         files::write(&self.directory.join("cgroup.kill"), "1")
     }
 
