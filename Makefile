@@ -6,7 +6,7 @@ UNITS  ?= /etc/systemd/system
 HOST   := $(shell rustc --print host-tuple 2>/dev/null)
 OUT    := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 
-.PHONY: help run stop build install test test-vm diff lint bench root
+.PHONY: help run stop build install test test-vm diff schema suite-docker-py suite-testcontainers lint bench root
 
 help:
 	@echo 'make run      build, start jockerd on a private socket, run a container'
@@ -46,6 +46,17 @@ diff: root
 test-vm: build
 	@[ -n "$(VM)" ] || { echo 'VM names the runner of a virtual machine; tests/vm/run.sh says what it must do' >&2; exit 1; }
 	tests/vm/run.sh $(VM) $(OUT) $(PARTS)
+
+# Every answer that the black-box tests read, against Docker's own description of the API.
+schema: root
+	@[ -n "$(SWAGGER)" ] || { echo 'make schema SWAGGER=docker-api-v1.52.yaml' >&2; exit 1; }
+	$(CARGO) build --locked --workspace --all-targets
+	tests/schema.sh $(SWAGGER)
+
+# Other people's tests: SOCKET is the socket of the daemon that they are to drive, which loses what it has.
+suite-docker-py suite-testcontainers: suite-%:
+	@[ -n "$(SOCKET)" ] || { echo 'make $@ SOCKET=/path/to/a/daemon.sock' >&2; exit 1; }
+	tests/suites/$*.sh unix://$(SOCKET)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -11,6 +11,7 @@ use crate::containers::Containers;
 use crate::events::Events;
 use crate::images::Images;
 use crate::networks::Networks;
+use crate::reload::Live;
 use crate::volumes::Volumes;
 
 /// The daemon's services. Cheap to clone: clones share everything.
@@ -21,6 +22,8 @@ pub(crate) struct App(Arc<Services>);
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) config: Arc<Config>,
+    /// The part of it that changes.
+    pub(crate) live: Live,
     pub(crate) store: Store,
     pub(crate) registries: Registries,
     pub(crate) events: Events,

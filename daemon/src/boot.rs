@@ -9,20 +9,28 @@ use std::sync::Arc;
 
 use runtime::cgroup::systemd;
 use runtime::launch::{LaunchError, Launcher};
+use rustix::process::{Resource, Rlimit};
 use store::registry::{ConfigError, Registries, RegistryConfig};
 use store::{OpenError, Store};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Services};
+use crate::config::flags::Flags;
+use crate::config::tls::Access;
 use crate::config::{CgroupDriver, Config};
 use crate::containers::{self, Containers};
 use crate::events::Events;
 use crate::http::Server;
+use crate::http::accept::Listener;
 use crate::images::{self, Images};
-use crate::listen::{ListenError, Sockets};
+use crate::listen::{ListenError, Sockets, tls};
+use crate::logging::Level;
+use crate::metrics;
 use crate::networks::{self, Networks};
 use crate::pidfile::{Pidfile, PidfileError};
-use crate::shutdown::{self, Signals};
+use crate::reload::{self, Live};
+use crate::shutdown::{self, Asked, Signals};
 use crate::volumes::{self, Volumes};
 
 /// Others may pass through the roots but not list them; what is inside has its own modes.
@@ -37,6 +45,8 @@ pub(crate) enum BootError {
     Pidfile(#[from] PidfileError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("listen on tcp://: {0}")]
+    Tls(#[from] tls::TlsError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
@@ -51,6 +61,8 @@ pub(crate) enum BootError {
     Containers(#[from] containers::Error),
     #[error("native.cgroupdriver=systemd, but systemd is not this host's init")]
     NoSystemd,
+    #[error("listen on {address} for metrics: {source}")]
+    Metrics { address: String, source: io::Error },
     #[error("embedded image: {0}")]
     Embedded(#[source] images::Error),
     #[error("{call}: {source}")]
@@ -80,6 +92,8 @@ pub(crate) fn lay(config: &Config) -> Result<Foundations, BootError> {
     let pidfile = Pidfile::hold(&config.pidfile)?;
     let sockets = Sockets::open(&config.hosts, config.group.as_deref())?;
     let launcher = Launcher::spawn()?;
+    // Behind the launcher: containers inherit what the daemon was started with.
+    allow_descriptors();
     Ok(Foundations { store, launcher, sockets, _pidfile: pidfile })
 }
 
@@ -87,18 +101,35 @@ pub(crate) fn lay(config: &Config) -> Result<Foundations, BootError> {
 ///
 /// # Errors
 /// When a service cannot be opened; later failures are answers and log lines.
-pub(crate) async fn run(config: Config, mut base: Foundations) -> Result<(), BootError> {
+pub(crate) async fn run(
+    config: Config,
+    flags: Flags,
+    level: Level,
+    mut base: Foundations,
+) -> Result<(), BootError> {
     let system = |call| move |source| BootError::System { call, source };
     let mut signals = Signals::listen().map_err(system("sigaction"))?;
     let stop = CancellationToken::new();
     let mut listeners = Vec::new();
     for listener in base.sockets.take() {
-        listeners.push(tokio::net::UnixListener::from_std(listener).map_err(system("epoll_ctl"))?);
+        let listener = tokio::net::UnixListener::from_std(listener);
+        listeners.push(Listener::Unix(listener.map_err(system("epoll_ctl"))?));
     }
-    let drain = config.drain;
+    listeners.extend(on_tcp(&mut base.sockets, &config.access)?);
+    let metrics = match &config.metrics_address {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .map_err(|source| BootError::Metrics { address: address.clone(), source })?,
+        ),
+        None => None,
+    };
     let hosts: Vec<_> = config.hosts.iter().map(ToString::to_string).collect();
     let app = open(config, base.store.clone(), base.launcher)?;
-    let server = Arc::new(Server::new(app, stop.clone()));
+    let server = Arc::new(Server::new(app.clone(), stop.clone()));
+    if let Some(listener) = metrics {
+        tokio::spawn(metrics::serve(listener, app.clone(), stop.clone()));
+    }
     for listener in listeners {
         let server = Arc::clone(&server);
         tokio::spawn(async move { server.accept_from(listener).await });
@@ -106,12 +137,42 @@ pub(crate) async fn run(config: Config, mut base: Foundations) -> Result<(), Boo
     notify(sd_notify::NotifyState::Ready);
     tracing::info!(hosts = hosts.join(" "), version = env!("CARGO_PKG_VERSION"), "jockerd answers");
 
-    let signal = signals.end().await;
+    let signal = loop {
+        match signals.next().await {
+            Asked::End(signal) => break signal,
+            Asked::Reload => reload::reload(&app, &flags, &level).await,
+        }
+    };
     tracing::info!(signal, "jockerd ends, containers go on");
     notify(sd_notify::NotifyState::Stopping);
     stop.cancel();
-    shutdown::drain(&server, &mut signals, drain).await;
+    shutdown::drain(&server, &mut signals, app.live.get().drain).await;
     Ok(())
+}
+
+/// The sockets on TCP, with what is asked of clients there. Loud when that is nothing.
+fn on_tcp(sockets: &mut Sockets, access: &Access) -> Result<Vec<Listener>, BootError> {
+    let sockets = sockets.take_tcp();
+    if sockets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tls = match access {
+        Access::Certified(files) => Some(tls::acceptor(files, true)?),
+        Access::Encrypted(files) => Some(tls::acceptor(files, false)?),
+        Access::Open => None,
+    };
+    if !matches!(access, Access::Certified(_)) {
+        tracing::warn!(
+            encrypted = tls.is_some(),
+            "WHOEVER REACHES THE API ON TCP IS ROOT ON THIS MACHINE: no certificate is asked for"
+        );
+    }
+    let listener = |socket| {
+        let socket = TcpListener::from_std(socket)
+            .map_err(|source| BootError::System { call: "epoll_ctl", source })?;
+        Ok(Listener::Tcp(socket, tls.clone()))
+    };
+    sockets.into_iter().map(listener).collect()
 }
 
 fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootError> {
@@ -138,8 +199,10 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
     })?;
     containers.adopt()?;
     let images = Images::new(store.clone(), registries.clone(), containers.clone(), events.clone());
+    let live = Live::new(&config);
     Ok(App::new(Services {
         config,
+        live,
         store,
         registries,
         events,
@@ -148,6 +211,15 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
         networks,
         volumes,
     }))
+}
+
+/// As many open descriptors as we may have: each connection is one. A failure leaves fewer.
+fn allow_descriptors() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open descriptors stays low");
+    }
 }
 
 /// Makes a root directory, if need be with those above it.

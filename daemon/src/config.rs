@@ -6,6 +6,7 @@ pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod host;
 mod merge;
+pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -23,6 +24,10 @@ const DEFAULT_FILE: &str = "/etc/jocker/daemon.json";
 pub(crate) struct Config {
     /// At least one.
     pub(crate) hosts: Vec<Host>,
+    /// `ADDRESS:PORT` that metrics are served on.
+    pub(crate) metrics_address: Option<String>,
+    /// What is asked of clients on TCP.
+    pub(crate) access: tls::Access,
     /// Absolute, as are the paths below.
     pub(crate) data_root: PathBuf,
     pub(crate) exec_root: PathBuf,

@@ -3,6 +3,7 @@
 //! A ring keeps the last events for `since`; subscribers get every event after they subscribed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api_spec::events::Message;
@@ -24,6 +25,7 @@ pub(crate) struct Events(Arc<Inner>);
 struct Inner {
     ring: Mutex<VecDeque<Arc<Message>>>,
     subscribers: broadcast::Sender<Arc<Message>>,
+    published: AtomicU64,
 }
 
 /// An event as a service tells it; the time is added when it is published.
@@ -43,6 +45,7 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Container,
+    Daemon,
     Image,
     Network,
     Volume,
@@ -52,6 +55,7 @@ impl Kind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Container => "container",
+            Self::Daemon => "daemon",
             Self::Image => "image",
             Self::Network => "network",
             Self::Volume => "volume",
@@ -85,12 +89,13 @@ impl Event {
 impl Events {
     pub(crate) fn new() -> Self {
         let (subscribers, _) = broadcast::channel(SUBSCRIBER_QUEUE);
-        Self(Arc::new(Inner { ring: Mutex::default(), subscribers }))
+        Self(Arc::new(Inner { ring: Mutex::default(), subscribers, published: AtomicU64::new(0) }))
     }
 
     /// Tells everybody. Never waits.
     pub(crate) fn publish(&self, event: Event) {
         let message = message(event, jiff::Timestamp::now());
+        self.0.published.fetch_add(1, Ordering::Relaxed);
         let mut ring = self.0.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if ring.len() == RING_EVENTS {
             ring.pop_front();
@@ -99,6 +104,11 @@ impl Events {
         ring.push_back(Arc::clone(&message));
         // Under the ring's lock, so that a subscriber sees each event once: in the past or live.
         let _ = self.0.subscribers.send(message);
+    }
+
+    /// How many events there were since the daemon's start.
+    pub(crate) fn published(&self) -> u64 {
+        self.0.published.load(Ordering::Relaxed)
     }
 
     /// How many clients listen.

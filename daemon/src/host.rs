@@ -58,6 +58,14 @@ pub(crate) fn own_usage() -> (usize, usize) {
     (entries("/proc/self/fd"), entries("/proc/self/task"))
 }
 
+/// Bytes of the daemon that are in memory (`VmRSS`, proc_pid_status(5)).
+pub(crate) fn own_memory_bytes() -> usize {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<usize>().ok()).unwrap_or(0) * 1024
+}
+
 /// True when a file under `/proc/sys` holds anything but 0.
 pub(crate) fn sysctl(name: &str) -> bool {
     let text = fs::read_to_string(format!("/proc/sys/{name}"));

@@ -5,6 +5,7 @@
 //! [`reply`] or [`error`], or [`hijack`] when the connection leaves HTTP.
 
 pub(crate) mod absent;
+pub(crate) mod accept;
 pub(crate) mod clean;
 pub(crate) mod commit;
 pub(crate) mod connection;
@@ -22,24 +23,25 @@ pub(crate) mod images;
 pub(crate) mod limits;
 pub(crate) mod negotiate;
 pub(crate) mod networks;
+pub(crate) mod origin;
 pub(crate) mod peer;
 pub(crate) mod reply;
 pub(crate) mod router;
+pub(crate) mod socket;
 pub(crate) mod system;
 pub(crate) mod transfer;
 pub(crate) mod volumes;
 
 use std::sync::Arc;
 
-use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::http::accept::Listener;
 use crate::http::dispatch::Dispatcher;
 use crate::http::limits::{ACCEPT_BACKOFF, MAX_CONNECTIONS};
-use crate::http::peer::Peer;
 use crate::http::router::Router;
 
 /// The listening sockets and the connections that came from them.
@@ -64,7 +66,7 @@ impl Server {
     }
 
     /// Accepts from one socket until the server is stopped.
-    pub(crate) async fn accept_from(&self, listener: UnixListener) {
+    pub(crate) async fn accept_from(&self, listener: Listener) {
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
                 return;
@@ -74,16 +76,15 @@ impl Server {
                 () = self.stop.cancelled() => return,
             };
             match accepted {
-                Ok((socket, _)) => {
-                    let dispatcher = Dispatcher {
-                        app: self.app.clone(),
-                        router: Arc::clone(&self.router),
-                        peer: Peer::of(&socket),
-                    };
+                Ok(incoming) => {
+                    let (app, router) = (self.app.clone(), Arc::clone(&self.router));
                     let stop = self.stop.clone();
                     self.connections.spawn(async move {
-                        connection::serve(|request| dispatcher.dispatch(request), socket, stop)
-                            .await;
+                        if let Some((socket, peer)) = incoming.open().await {
+                            let dispatcher = Dispatcher { app, router, peer: Arc::new(peer) };
+                            let dispatch = |request| dispatcher.dispatch(request);
+                            connection::serve(dispatch, socket, stop).await;
+                        }
                         drop(permit);
                     });
                 }

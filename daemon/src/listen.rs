@@ -1,9 +1,11 @@
 //! The sockets that the daemon listens on: made here, or passed by systemd.
 
 mod group;
+pub(crate) mod tls;
 
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,6 +30,8 @@ pub(crate) enum ListenError {
     NoSocket(PathBuf),
     #[error("listen on {}: {call}: {source}", path.display())]
     Io { path: PathBuf, call: &'static str, source: io::Error },
+    #[error("listen on tcp://{address}: {source}")]
+    Tcp { address: String, source: io::Error },
     #[error("listen on fd://: no unix socket was passed by systemd")]
     NothingPassed,
     #[error("listen on fd://: {0}")]
@@ -40,6 +44,7 @@ pub(crate) enum ListenError {
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     listeners: Vec<UnixListener>,
+    on_tcp: Vec<TcpListener>,
     made: Vec<Made>,
 }
 
@@ -60,6 +65,7 @@ impl Sockets {
         for host in hosts {
             match host {
                 Host::Unix(path) => sockets.make(path, group)?,
+                Host::Tcp(address) => sockets.on_tcp.push(bind(address)?),
                 Host::Activated => sockets.listeners.extend(passed()?),
             }
         }
@@ -69,6 +75,11 @@ impl Sockets {
     /// The sockets, once.
     pub(crate) fn take(&mut self) -> Vec<UnixListener> {
         std::mem::take(&mut self.listeners)
+    }
+
+    /// The sockets on TCP, once.
+    pub(crate) fn take_tcp(&mut self) -> Vec<TcpListener> {
+        std::mem::take(&mut self.on_tcp)
     }
 
     fn make(&mut self, path: &Path, group: Option<u32>) -> Result<(), ListenError> {
@@ -93,6 +104,13 @@ impl Sockets {
         self.listeners.push(socket.into());
         Ok(())
     }
+}
+
+fn bind(address: &str) -> Result<TcpListener, ListenError> {
+    let failed = |source| ListenError::Tcp { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
 }
 
 impl Drop for Sockets {

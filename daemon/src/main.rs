@@ -16,8 +16,10 @@ mod images;
 mod listen;
 mod logging;
 mod logs;
+mod metrics;
 mod networks;
 mod pidfile;
+mod reload;
 mod shutdown;
 mod spec;
 mod streams;
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
 
 fn run(flags: Flags) -> anyhow::Result<()> {
     let validate = flags.validate;
-    let config = config::load(flags)?;
+    let config = config::load(flags.clone())?;
     if validate {
         println!("configuration OK");
         return Ok(());
@@ -65,7 +67,7 @@ fn run(flags: Flags) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
         anyhow::bail!("root is needed: namespaces, mounts and control groups are root's");
     }
-    logging::start(&config);
+    let level = logging::start(&config);
     let foundations = boot::lay(&config)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let tasks = tokio::runtime::Builder::new_multi_thread()
@@ -74,7 +76,7 @@ fn run(flags: Flags) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("start of the task threads")?;
-    let result = tasks.block_on(boot::run(config, foundations));
+    let result = tasks.block_on(boot::run(config, flags, level, foundations));
     tasks.shutdown_background();
     Ok(result?)
 }

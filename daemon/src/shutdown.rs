@@ -14,6 +14,15 @@ pub(crate) struct Signals {
     hang_up: Signal,
 }
 
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// By the signal of this name.
+    End(&'static str),
+    /// That the configuration is read again.
+    Reload,
+}
+
 impl Signals {
     pub(crate) fn listen() -> std::io::Result<Self> {
         Ok(Self {
@@ -23,15 +32,20 @@ impl Signals {
         })
     }
 
-    /// Waits for the signal to end; its name.
-    pub(crate) async fn end(&mut self) -> &'static str {
+    /// Waits for the next signal.
+    pub(crate) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.hang_up.recv() => Asked::Reload,
+        }
+    }
+
+    /// Waits for a signal to end; its name.
+    async fn end(&mut self) -> &'static str {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => {
-                    tracing::warn!("SIGHUP is ignored: the configuration is read at start only");
-                }
+            if let Asked::End(signal) = self.next().await {
+                return signal;
             }
         }
     }

@@ -33,7 +33,7 @@ pub(crate) mod upload;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
@@ -116,10 +116,26 @@ pub struct Registries {
 #[derive(Debug)]
 struct Shared {
     config: RegistryConfig,
+    chosen: RwLock<Arc<Chosen>>,
+    flights: Mutex<HashMap<Digest, Weak<AsyncMutex<()>>>>,
+}
+
+/// What can be chosen anew while the daemon runs.
+#[derive(Debug)]
+struct Chosen {
     insecure: Insecure,
     mirrors: Vec<Mirror>,
     downloads: Arc<Semaphore>,
-    flights: Mutex<HashMap<Digest, Weak<AsyncMutex<()>>>>,
+}
+
+impl Chosen {
+    fn new(insecure: &[String], mirrors: &[String], downloads: usize) -> Result<Self, ConfigError> {
+        Ok(Self {
+            insecure: Insecure::parse(insecure)?,
+            mirrors: mirrors.iter().map(|url| Mirror::parse(url)).collect::<Result<_, _>>()?,
+            downloads: Arc::new(Semaphore::new(downloads.max(1))),
+        })
+    }
 }
 
 impl Registries {
@@ -128,12 +144,30 @@ impl Registries {
     /// # Errors
     /// When an insecure registry or a mirror is not written as it must be.
     pub fn new(config: RegistryConfig) -> Result<Self, ConfigError> {
-        let insecure = Insecure::parse(&config.insecure)?;
-        let mirrors =
-            config.mirrors.iter().map(|url| Mirror::parse(url)).collect::<Result<_, _>>()?;
-        let downloads = Arc::new(Semaphore::new(config.max_concurrent_downloads.max(1)));
-        let flights = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { config, insecure, mirrors, downloads, flights }) })
+        let chosen =
+            Chosen::new(&config.insecure, &config.mirrors, config.max_concurrent_downloads)?;
+        let chosen = RwLock::new(Arc::new(chosen));
+        Ok(Self { shared: Arc::new(Shared { config, chosen, flights: Mutex::default() }) })
+    }
+
+    /// Takes other insecure registries, mirrors and a number of downloads at once, for what begins
+    /// from now on.
+    ///
+    /// # Errors
+    /// As [`Registries::new`]; nothing is changed then.
+    pub fn reload(
+        &self,
+        insecure: &[String],
+        mirrors: &[String],
+        max_concurrent_downloads: usize,
+    ) -> Result<(), ConfigError> {
+        let chosen = Chosen::new(insecure, mirrors, max_concurrent_downloads)?;
+        *self.shared.chosen.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(chosen);
+        Ok(())
+    }
+
+    fn chosen(&self) -> Arc<Chosen> {
+        Arc::clone(&self.shared.chosen.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The configuration that these registries were made of.
@@ -145,23 +179,25 @@ impl Registries {
     /// The mirrors' URLs, in order, each with a slash at its end, as `docker info` shows them.
     #[must_use]
     pub fn mirrors(&self) -> Vec<String> {
-        self.shared.mirrors.iter().map(|mirror| mirror.base().to_string()).collect()
+        self.chosen().mirrors.iter().map(|mirror| mirror.base().to_string()).collect()
     }
 
     /// CIDR blocks and host names that need no verified TLS, loopback included, as `docker info`
     /// shows them.
     #[must_use]
     pub fn insecure(&self) -> (Vec<String>, Vec<String>) {
-        (self.shared.insecure.blocks(), self.shared.insecure.hosts())
+        let chosen = self.chosen();
+        (chosen.insecure.blocks(), chosen.insecure.hosts())
     }
 
     /// The addresses to try for a registry's name, in order.
     pub(crate) async fn endpoints(&self, domain: &str) -> Vec<Endpoint> {
-        endpoint::endpoints(domain, &self.shared.mirrors, &self.shared.insecure).await
+        let chosen = self.chosen();
+        endpoint::endpoints(domain, &chosen.mirrors, &chosen.insecure).await
     }
 
     pub(crate) fn downloads(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.shared.downloads)
+        Arc::clone(&self.chosen().downloads)
     }
 
     /// Waits until nobody else fetches this blob; the guard keeps others away from it.
@@ -182,6 +218,6 @@ impl Registries {
     }
 
     pub(crate) fn is_insecure_host(&self, host_and_port: &str) -> bool {
-        self.shared.insecure.matches_name(host_and_port)
+        self.chosen().insecure.matches_name(host_and_port)
     }
 }

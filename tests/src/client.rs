@@ -17,6 +17,8 @@ pub use body::Body;
 pub use hijack::Hijack;
 use serde_json::Value;
 
+use crate::schema;
+
 /// How long any read may wait before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -233,6 +235,7 @@ impl Stream {
         self.body
             .read_to_end(&mut body)
             .unwrap_or_else(|error| panic!("{}: body: {error}", self.asked));
+        schema::report(&self.asked, self.status, &body);
         Answer { asked: self.asked, status: self.status, headers: self.headers, body }
     }
 

@@ -14,6 +14,7 @@
 //! differ    the same requests to two daemons, and what differs in the answers
 //! churn     many clients, random requests, deaths of the daemon, and what must hold afterwards
 //! monitor   a monitor that plays what was recorded of another build's
+//! schema    answers against a description of the API
 //! audit     what a daemon may leave behind: mounts, links, namespaces, cgroups, processes, files
 //! ```
 
@@ -30,10 +31,11 @@ pub mod monitor;
 pub mod packages;
 pub mod patience;
 pub mod registry;
+pub mod schema;
 pub mod source;
 pub mod stdcopy;
 
 pub use client::{Answer, Client};
 pub use daemon::{Daemon, IMAGE, name};
 pub use docker::Run;
-pub use patience::eventually;
+pub use patience::{becomes, eventually};

@@ -39,6 +39,12 @@ pub(crate) struct File {
     pub(crate) shutdown_timeout: Option<u64>,
     pub(crate) log_driver: Option<String>,
     pub(crate) log_opts: Option<BTreeMap<String, String>>,
+    pub(crate) metrics_addr: Option<String>,
+    pub(crate) tls: Option<bool>,
+    pub(crate) tlsverify: Option<bool>,
+    pub(crate) tlscacert: Option<PathBuf>,
+    pub(crate) tlscert: Option<PathBuf>,
+    pub(crate) tlskey: Option<PathBuf>,
     /// Containers always outlive the daemon; anything else is refused.
     pub(crate) live_restore: Option<bool>,
 }
@@ -50,7 +56,7 @@ pub(crate) struct Pool {
     pub(crate) size: u8,
 }
 
-const OBEYED: [&str; 23] = [
+const OBEYED: [&str; 29] = [
     "bip",
     "bridge",
     "cgroup-parent",
@@ -70,10 +76,16 @@ const OBEYED: [&str; 23] = [
     "log-level",
     "log-opts",
     "max-concurrent-downloads",
+    "metrics-addr",
     "mtu",
     "pidfile",
     "registry-mirrors",
     "shutdown-timeout",
+    "tls",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "tlsverify",
 ];
 
 /// Keys of dockerd that Jocker knows only by name.
@@ -83,10 +95,10 @@ const NOT_YET: &str = "allow-nondistributable-artifacts authorization-plugins bu
     default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns \
     dns-opts dns-search experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip http-proxy \
     https-proxy icc init init-path ip-forward ip-masq ip6tables iptables ipv6 \
-    max-concurrent-uploads max-download-attempts metrics-addr min-api-version no-new-privileges \
+    max-concurrent-uploads max-download-attempts min-api-version no-new-privileges \
     no-proxy node-generic-resources oom-score-adjust proxies raw-logs runtimes seccomp-profile \
-    selinux-enabled storage-driver storage-opts swarm-default-advertise-addr tls tlscacert \
-    tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap validate";
+    selinux-enabled storage-driver storage-opts swarm-default-advertise-addr userland-proxy \
+    userland-proxy-path userns-remap validate";
 
 /// Reads a file. `None`: it is not there and need not be.
 ///

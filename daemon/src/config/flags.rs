@@ -10,7 +10,7 @@ use clap::Parser;
 #[command(name = "jockerd", version, disable_version_flag = true, max_term_width = 100,
           after_help = crate::check::HELP)]
 pub(crate) struct Flags {
-    /// Socket to listen on: unix://PATH or fd:// (systemd). May be given several times
+    /// Where to listen: unix://PATH, fd:// (systemd) or tcp://ADDRESS:PORT. May be given several times
     /// [default: unix:///var/run/jocker.sock]
     #[arg(short = 'H', long = "host", value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
@@ -95,6 +95,32 @@ pub(crate) struct Flags {
     /// Label of the daemon, KEY=VALUE; several are possible
     #[arg(long = "label", value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
+
+    /// Serve metrics for Prometheus on ADDRESS:PORT, at /metrics
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_addr: Option<String>,
+
+    /// Speak TLS on tcp://; --tls=false lets everybody in, unencrypted
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) tls: Option<bool>,
+
+    /// Let in on tcp:// only who shows a certificate signed by --tlscacert
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) tlsverify: Option<bool>,
+
+    /// Authority of the clients' certificates, PEM [default: /etc/jocker/ca.pem]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tlscacert: Option<PathBuf>,
+
+    /// Certificate of this machine, PEM [default: /etc/jocker/cert.pem]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tlscert: Option<PathBuf>,
+
+    /// Key of the certificate, PEM [default: /etc/jocker/key.pem]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tlskey: Option<PathBuf>,
 
     /// Seconds to let requests finish on SIGTERM; containers go on [default: 15]
     #[arg(long, value_name = "SECONDS")]

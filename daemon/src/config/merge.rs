@@ -10,7 +10,7 @@ use crate::config::address::{AddressPool, Cidr};
 use crate::config::file::{File, Pool};
 use crate::config::flags::Flags;
 use crate::config::host::{DEFAULT_SOCKET, Host};
-use crate::config::{Config, ConfigError, LogFormat, LogLevel, cgroups};
+use crate::config::{Config, ConfigError, LogFormat, LogLevel, cgroups, tls};
 use crate::containers::check_log_default;
 
 const DEFAULT_DATA_ROOT: &str = "/var/lib/jocker";
@@ -62,6 +62,7 @@ impl Conflicts {
 /// [`ConfigError::Conflict`] for settings in both places, [`ConfigError::Invalid`] for bad values.
 pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, ConfigError> {
     let mut both = Conflicts::default();
+    let tls = tls_settings(&mut both, &flags, &file);
     let hosts = both.list("hosts", flags.hosts, file.hosts);
     let pools =
         pools(&mut both, &flags.default_address_pools, file.default_address_pools.as_deref())?;
@@ -83,9 +84,13 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     );
     let exec_opts = both.list("exec-opts", flags.exec_opts, file.exec_opts);
     let cgroup_parent = both.scalar("cgroup-parent", flags.cgroup_parent, file.cgroup_parent);
+    let hosts = parse_hosts(&hosts)?;
+    let on_tcp = hosts.iter().any(|host| matches!(host, Host::Tcp(_)));
     let config = Config {
         cgroups: cgroups::read(&exec_opts, cgroup_parent)?,
-        hosts: parse_hosts(&hosts)?,
+        hosts,
+        metrics_address: both.scalar("metrics-addr", flags.metrics_addr, file.metrics_addr),
+        access: tls.access(on_tcp)?,
         data_root: absolute(
             both.path("data-root", flags.data_root, file.data_root),
             DEFAULT_DATA_ROOT,
@@ -124,6 +129,18 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         return Ok(config);
     }
     Err(ConfigError::Conflict { path: path.to_owned(), settings: both.0.join(", ") })
+}
+
+fn tls_settings(both: &mut Conflicts, flags: &Flags, file: &File) -> tls::Settings {
+    let tls = both.scalar("tls", flags.tls, file.tls);
+    let verify = both.scalar("tlsverify", flags.tlsverify, file.tlsverify);
+    let mut path = |key, flag: &Option<PathBuf>, file: &Option<PathBuf>| {
+        both.path(key, flag.clone(), file.clone())
+    };
+    let authority = path("tlscacert", &flags.tlscacert, &file.tlscacert);
+    let certificate = path("tlscert", &flags.tlscert, &file.tlscert);
+    let key = path("tlskey", &flags.tlskey, &file.tlskey);
+    tls::Settings { tls, verify, authority, certificate, key }
 }
 
 fn pools(

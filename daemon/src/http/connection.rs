@@ -24,7 +24,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -32,12 +31,13 @@ use crate::http::dispatch::Call;
 use crate::http::hijack::{self, Stream, Takeover};
 use crate::http::limits::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::http::router::Kind;
+use crate::http::socket::Socket;
 
 /// Serves a connection to its end. After `stop` it takes no further request, and what only waits for
 /// something to happen is cut.
 pub(crate) async fn serve(
     dispatch: impl Fn(Request) -> Call,
-    socket: UnixStream,
+    socket: Socket,
     stop: CancellationToken,
 ) {
     let hold_end = Arc::new(AtomicBool::new(false));
@@ -98,7 +98,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn run_session(response: Response, early: bytes::Bytes, mut socket: UnixStream) {
+async fn run_session(response: Response, early: bytes::Bytes, mut socket: Socket) {
     let takeover = response.extensions().get::<Takeover>();
     let Some(session) = takeover.and_then(Takeover::session) else {
         return;
@@ -113,7 +113,7 @@ async fn run_session(response: Response, early: bytes::Bytes, mut socket: UnixSt
 /// would take a client that has closed its sending half for one that has gone.
 #[derive(Debug)]
 struct HeldSocket {
-    socket: UnixStream,
+    socket: Socket,
     hold_end: Arc<AtomicBool>,
 }
 

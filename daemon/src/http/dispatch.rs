@@ -12,19 +12,20 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::app::App;
+use crate::host;
 use crate::http::error::Error;
 use crate::http::extract::{self, Api, Name, Query};
 use crate::http::hijack::Takeover;
 use crate::http::peer::Peer;
 use crate::http::router::{Kind, Router};
-use crate::http::{absent, clean, negotiate, reply};
+use crate::http::{absent, clean, negotiate, origin, reply};
 
 /// Answers the requests of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Dispatcher {
     pub(crate) app: App,
     pub(crate) router: Arc<Router>,
-    pub(crate) peer: Peer,
+    pub(crate) peer: Arc<Peer>,
 }
 
 /// A request on its way.
@@ -39,6 +40,11 @@ impl Dispatcher {
         let started = std::time::Instant::now();
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        if let Some(error) = self.refusal(&request) {
+            let response = error.into_response();
+            log(&self.peer, method.as_str(), &path, response.status(), started.elapsed());
+            return Call { kind: Kind::Ordinary, reply: Box::pin(std::future::ready(response)) };
+        }
         if let Some(location) = clean::location(&path, request.uri().query().unwrap_or_default()) {
             let response = reply::moved(&location);
             return Call { kind: Kind::Ordinary, reply: Box::pin(std::future::ready(response)) };
@@ -62,7 +68,7 @@ impl Dispatcher {
             Ok(()) => endpoint.call(request, self.app.clone()),
             Err(error) => Box::pin(std::future::ready(error.into_response())),
         };
-        let (peer, supported) = (self.peer, !refused);
+        let (peer, supported) = (Arc::clone(&self.peer), !refused);
         let reply = async move {
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             let mut response = handled.unwrap_or_else(|_| {
@@ -76,6 +82,14 @@ impl Dispatcher {
             response
         };
         Call { kind, reply: Box::pin(reply) }
+    }
+}
+
+impl Dispatcher {
+    /// Why a request is not looked at: it came over the network, from a web page.
+    fn refusal(&self, request: &Request) -> Option<Error> {
+        let remote = self.peer.is_remote();
+        remote.then(|| origin::check(request.headers(), &host::name()).err()).flatten()
     }
 }
 
@@ -105,14 +119,32 @@ fn without_endpoint(method: &Method, path: &str, query: &str) -> Response {
     response
 }
 
+/// Who did what: changes are logged always, questions only when more is asked for.
 fn log(peer: &Peer, method: &str, path: &str, status: StatusCode, took: std::time::Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let status = status.as_u16();
+    let Peer { uid, pid, address, certificate } = peer;
+    let (address, certificate) = (address.as_deref(), certificate.as_deref());
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                peer.uid = uid,
+                peer.pid = pid,
+                peer.address = address,
+                peer.certificate = certificate,
+                method,
+                path,
+                status,
+                took_us,
+                $text
+            )
+        };
+    }
     if status >= 500 {
-        tracing::error!(peer.uid, peer.pid, method, path, status, took_us, "request failed");
+        line!(error, "request failed");
     } else if matches!(method, "GET" | "HEAD") {
-        tracing::debug!(peer.uid, peer.pid, method, path, status, took_us, "request");
+        line!(debug, "request");
     } else {
-        tracing::info!(peer.uid, peer.pid, method, path, status, took_us, "request");
+        line!(info, "request");
     }
 }

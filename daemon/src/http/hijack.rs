@@ -8,7 +8,6 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -20,12 +19,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::http::error::Error;
 use crate::http::extract::Api;
 use crate::http::reply;
+use crate::http::socket::Socket;
 
 const RAW: &str = "application/vnd.docker.raw-stream";
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
@@ -180,11 +179,11 @@ fn title_case(name: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Stream {
     early: Bytes,
-    socket: UnixStream,
+    socket: Socket,
 }
 
 impl Stream {
-    pub(crate) fn new(early: Bytes, socket: UnixStream) -> Self {
+    pub(crate) fn new(early: Bytes, socket: Socket) -> Self {
         Self { early, socket }
     }
 
@@ -192,9 +191,7 @@ impl Stream {
     /// that lose what they read together with it.
     pub(crate) async fn head_is_read(&self) {
         let end = Instant::now() + HEAD_READ_LIMIT;
-        while runtime::socket::is_read(self.socket.as_fd()).is_ok_and(|read| !read)
-            && Instant::now() < end
-        {
+        while !self.socket.is_read() && Instant::now() < end {
             tokio::time::sleep(HEAD_READ_PAUSE).await;
         }
     }

@@ -10,6 +10,8 @@ pub(crate) const MAX_HEAD_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_HEADERS: usize = 512;
 /// How long a connection may take to send a head, and how long it may stay idle.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a client on TCP may take to show who it is.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most connections at once; more wait in the socket's backlog.
 pub(crate) const MAX_CONNECTIONS: usize = 16 * 1024;
 /// How long to wait before accepting again after accepting failed (out of file descriptors).

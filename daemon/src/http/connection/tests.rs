@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use super::*;
 use crate::http::hijack::Hijack;
@@ -61,7 +62,7 @@ impl Client {
     fn connect() -> Self {
         let (socket, theirs) = UnixStream::pair().unwrap();
         let stop = CancellationToken::new();
-        let served = tokio::spawn(serve(dispatch, theirs, stop.clone()));
+        let served = tokio::spawn(serve(dispatch, Socket::Unix(theirs), stop.clone()));
         Self { socket, stop, served }
     }
 

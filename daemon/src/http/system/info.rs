@@ -66,7 +66,7 @@ fn gather(app: &App, api: Api) -> Info {
         ipv4_forwarding: forwarding,
         bridge_nf_iptables: older.then(|| host::sysctl("net/bridge/bridge-nf-call-iptables")),
         bridge_nf_ip6tables: older.then(|| host::sysctl("net/bridge/bridge-nf-call-ip6tables")),
-        debug: app.config.log_level == LogLevel::Debug,
+        debug: app.live.get().log_level == LogLevel::Debug,
         n_fd: open_files,
         oom_kill_disable: !cgroup_v2,
         n_goroutines: threads,
@@ -86,7 +86,7 @@ fn gather(app: &App, api: Api) -> Info {
         mem_total: host::memory_bytes(),
         docker_root_dir: app.config.data_root.display().to_string(),
         name: host::name(),
-        labels: app.config.labels.clone(),
+        labels: app.live.get().labels.clone(),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         runtimes: BTreeMap::from([(
             RUNTIME_NAME.to_owned(),
