@@ -41,14 +41,23 @@ pub struct InitContext {
     /// Pidfd of the container's init, for an exec.
     pub target: Option<OwnedFd>,
     pub stdio: Stdio,
-    /// A listening socket: init waits there for the word to run the program, and not on `sync`.
-    pub gate: Option<OwnedFd>,
+    pub go: Go,
     /// How many descriptors from 3 on the program gets.
     pub preserved: u32,
     /// The program keeps the session keyring.
     pub keeps_keyring: bool,
-    /// The control groups to enter; `None` when the other side moves init there.
+    /// The control groups to enter; `None` when the other side moves init there and says so.
     pub cgroup: Option<Cgroup>,
+}
+
+/// When the program is run, once everything is ready for it.
+#[derive(Debug)]
+pub enum Go {
+    AtOnce,
+    /// When the word comes over the handshake socket.
+    Told,
+    /// When the word comes by way of this listening socket.
+    Gate(OwnedFd),
 }
 
 /// Where the program's standard streams come from.

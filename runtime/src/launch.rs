@@ -2,8 +2,13 @@
 //! client by which the daemon speaks to it.
 //!
 //! ```text
-//! daemon (threads) ── SEQPACKET, descriptors ──► launcher ── fork ──► monitor ── clone3 ──► init
+//! daemon (threads) ── SEQPACKET, descriptors ──► spare monitor ── clone3 ──► init
+//!                                                  ▲ fork
+//!                                               launcher
 //! ```
+//!
+//! The fork is done before there is a request: a spare monitor waits on the daemon's socket, takes the
+//! request, and the launcher forks the next one.
 //!
 //! - [`Launcher`] starts the launcher process and sends it requests.
 //! - [`launcher_main`] is that process; it never returns.
@@ -23,7 +28,9 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{LaunchError, Launcher, MonitorPid};
 pub use process::launcher_main;
+pub use wire::CLIENTS_MAX;
 
+use crate::monitor::protocol::Role;
 use crate::plan::Plan;
 use crate::rootfs::Rootfs;
 
@@ -40,8 +47,8 @@ pub struct LaunchRequest {
     pub rootfs: Option<Rootfs>,
     pub stdio: StdioConfig,
     pub log: LogConfig,
-    /// Where the [`crate::monitor::protocol::ExitRecord`] is to be written (atomically).
-    pub record: PathBuf,
+    /// Where the [`crate::monitor::protocol::ExitRecord`] is to be written (atomically), if anywhere.
+    pub record: Option<PathBuf>,
     pub kind: Kind,
 }
 
@@ -111,11 +118,13 @@ pub enum LogForm {
 }
 
 /// Descriptors that go with a [`LaunchRequest`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LaunchFds {
-    /// Listening unix stream socket of the monitor (`monitor.sock`); connections may be waiting in
-    /// its backlog already.
-    pub listener: OwnedFd,
+    /// Listening unix stream socket of the monitor (`monitor.sock`); `None` if nobody will come.
+    pub listener: Option<OwnedFd>,
+    /// The monitor's ends of connections that are there from the beginning, without a hello; at most
+    /// [`CLIENTS_MAX`].
+    pub clients: Vec<(Role, OwnedFd)>,
     /// Network namespace to join.
     pub netns: Option<OwnedFd>,
     /// Pidfd of the container's init, for an exec.

@@ -32,16 +32,16 @@ use crate::launch::wire::Received;
 use crate::launch::{LaunchFds, LaunchRequest};
 use crate::sys;
 
-/// The whole life of a monitor, in a process that the launcher has just forked.
-pub(crate) fn run(received: Received, layout: &Layout) {
+/// The whole life of a monitor, from its request on. `prepared` is how [`detach`] went.
+pub(crate) fn run(received: Received, prepared: Result<(), StepError>, layout: &Layout) {
     let Received { memory, length, fds } = received;
-    let LaunchFds { listener, netns, target } = fds;
-    let clients = match client::Clients::new(listener) {
+    let LaunchFds { listener, clients, netns, target } = fds;
+    let clients = match client::Clients::new(listener, clients) {
         Ok(clients) => clients,
-        // Without the socket there is nobody to tell; the daemon sees it close.
+        // Without the sockets there is nobody to tell; the daemon sees them close.
         Err(_) => return,
     };
-    let request = detach().and_then(|()| read_request(&memory, length));
+    let request = prepared.and_then(|()| read_request(&memory, length));
     drop(memory);
     match request {
         Ok(request) => serve::run(clients, request, netns, target, layout),
@@ -50,7 +50,7 @@ pub(crate) fn run(received: Received, layout: &Layout) {
 }
 
 /// Leaves the launcher's session and what else ties this process to it.
-fn detach() -> Result<(), StepError> {
+pub(crate) fn detach() -> Result<(), StepError> {
     const STEP: &str = "monitor";
     rustix::process::setsid().attempt(STEP, || "setsid()".to_owned())?;
     rustix::thread::set_name(c"jocker-monitor")

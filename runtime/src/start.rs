@@ -8,7 +8,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::cgroup::{Cgroup, CgroupPlan, Layout};
 use crate::error::{Attempt, StepError, StepErrorKind};
-use crate::init::{self, InitContext, Stdio};
+use crate::init::{self, Go, InitContext, Stdio};
 use crate::launch::Kind;
 use crate::launch::handshake::{self, HandshakeError, ToInit};
 use crate::plan::{Namespace, Plan, UserNamespace};
@@ -27,8 +27,8 @@ pub(crate) struct Request {
     /// Pidfd of the container's init, for an exec.
     pub(crate) target: Option<OwnedFd>,
     pub(crate) stdio: Stdio,
-    /// A listening socket on which init awaits the word to run its program.
-    pub(crate) gate: Option<OwnedFd>,
+    /// When the program is run.
+    pub(crate) go: Go,
     /// How many descriptors from 3 on the program gets.
     pub(crate) preserved: u32,
     /// The program keeps the caller's session keyring.
@@ -75,7 +75,7 @@ impl OwnCgroup {
 /// Starts the process. It is born in its group of version 2, and enters those of version 1 itself; with a user
 /// namespace it may not, and is moved; and so where systemd makes the groups of a process that is there.
 pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepError> {
-    let Request { plan, kind, rootfs: root, netns, target, stdio, gate, preserved, keeps_keyring } =
+    let Request { plan, kind, rootfs: root, netns, target, stdio, go, preserved, keeps_keyring } =
         request;
     // A bundle names its root in the spec; an exec has none of its own.
     let root = root.or_else(|| match kind {
@@ -100,7 +100,7 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
                 netns,
                 target,
                 stdio,
-                gate,
+                go,
                 preserved,
                 keeps_keyring,
                 cgroup: (!moved).then_some(cgroup.cgroup),
@@ -112,12 +112,14 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
             return Err(error);
         }
     };
-    drop((inits, stdio, netns, target, gate));
+    drop((inits, stdio, netns, target, go));
     let attached = map_ids(&plan, pid, &sync).and_then(|()| {
+        if !moved {
+            return Ok(());
+        }
         match &plan.cgroup.unit {
             Some(unit) => cgroup.cgroup.start_unit(unit, pid, &plan.cgroup, layout),
-            None if moved => cgroup.cgroup.attach(pid),
-            None => Ok(()),
+            None => cgroup.cgroup.attach(pid),
         }
         .map_err(|error| error.step())?;
         handshake::send(&sync, &ToInit::CgroupAttached, None).map_err(|error| broken(&error))

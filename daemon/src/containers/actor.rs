@@ -22,8 +22,6 @@ use crate::events::{Event, Kind};
 const MAX_WAITING_ATTACHES: usize = 64;
 /// Requests put off while a start is under way.
 const MAX_DEFERRED: usize = QUEUE;
-/// The monitor's name in the run directory.
-pub(super) const MONITOR: &str = "monitor";
 
 /// A client that attached before the start.
 #[derive(Debug)]
@@ -277,7 +275,7 @@ impl Actor {
     }
 
     fn connect(&self, streams: Streams) -> std::io::Result<tokio::net::UnixStream> {
-        tokio::net::UnixStream::from_std(self.run_dir.connect(MONITOR, streams.into())?)
+        tokio::net::UnixStream::from_std(self.run_dir.connect(streams.into())?)
     }
 
     async fn resize(&mut self, rows: u16, columns: u16) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use runtime::monitor::protocol::Role;
 
 use super::Service;
-use super::actor::{Actor, MONITOR, Seed};
+use super::actor::{Actor, Seed};
 use super::ended::UNSEEN_EXIT_CODE;
 use super::error::Error;
 use super::monitor::{Control, RunDir};
@@ -46,7 +46,7 @@ impl Service {
         }
         let was_up = progress.state.is_live();
         let control = match was_up {
-            true => run_dir.connect(MONITOR, Role::Control).ok(),
+            true => run_dir.connect(Role::Control).ok(),
             false => None,
         };
         let policy = &definition.host_config.restart_policy;
@@ -63,7 +63,6 @@ impl Service {
         let volumes = definition.volumes.iter().map(|each| each.name.clone());
         self.volumes.adopt(&definition.id, volumes);
         let definition = Arc::new(definition);
-        self.adopt_execs(&run_dir);
         let seed = Seed {
             writer: Writer::new(self.store.records(), &definition).map_err(Error::internal)?,
             control: control.map(Control::new).transpose().map_err(Error::internal)?,

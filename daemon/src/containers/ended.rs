@@ -5,7 +5,7 @@ use runtime::monitor::protocol::{self, ExitRecord};
 use store::crash;
 use tokio::time::Instant;
 
-use super::actor::{Actor, MONITOR};
+use super::actor::Actor;
 use super::error::Error;
 use super::handle::Outcome;
 use super::monitor::Control;
@@ -80,7 +80,7 @@ impl Actor {
     /// a start.
     pub(super) fn new_record(&self) -> Option<ExitRecord> {
         let last = self.progress.last_exit.as_ref().and_then(|exit| exit.started_at.as_ref());
-        let record = self.run_dir.read_record(MONITOR)?;
+        let record = self.run_dir.read_record()?;
         (last != Some(&record.started_at)).then_some(record)
     }
 

@@ -1,6 +1,6 @@
-//! Execs: further processes in a running container. Each has a monitor of its own, whose socket and exit record are
-//! in the container's run directory. Execs are not stored: a daemon that comes up anew does not know old ones, as
-//! with Docker.
+//! Execs: further processes in a running container. Each has a monitor of its own, connected from the beginning to
+//! whoever wants to hear of it. Execs are not stored: a daemon that comes up anew does not know old ones, as with
+//! Docker; so their monitors have no socket to come to and write no exit record.
 
 mod launch;
 
@@ -13,16 +13,15 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::Service;
-use super::actor::MONITOR;
 use super::error::Error;
 use super::handle::{Handle, Streams};
 use super::launchers::Connections;
-use super::monitor::{Control, RunDir};
+use super::monitor::Control;
 use super::names;
 use super::signals::{self, SIGKILL};
 use super::state::Request;
 use super::state::{Admission, Running};
-use runtime::monitor::protocol::{Role, State as MonitorState};
+use runtime::monitor::protocol::State as MonitorState;
 use runtime::{StepError, StepErrorKind};
 
 /// Execs that one container may have, finished ones among them; the oldest finished ones are forgotten first.
@@ -31,8 +30,8 @@ const MAX_EXECS: usize = 1024;
 const FAILED_EXIT_CODE: i32 = 126;
 /// How long the end of a container may take to be heard of after an exec has noticed it.
 const LOST_LIMIT: Duration = Duration::from_secs(2);
-/// Digits of the id that name an exec's files.
-const FILE_DIGITS: usize = 16;
+/// The exit code of an exec whose monitor was killed.
+const LOST_EXIT_CODE: i32 = 255;
 
 /// Where an exec is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,11 +130,6 @@ impl Execs {
 }
 
 impl Exec {
-    /// The name of its files in the run directory.
-    fn file_name(&self) -> String {
-        format!("exec-{}", &self.id[..FILE_DIGITS])
-    }
-
     /// What clients see.
     pub(crate) fn inspect(&self) -> ExecInspect {
         let phase = self.phase.borrow().clone();
@@ -241,20 +235,6 @@ impl Exec {
 }
 
 impl Service {
-    /// Execs of a daemon that has died go on unknown; when they end, their files are removed.
-    pub(super) fn adopt_execs(&self, run_dir: &RunDir) {
-        for name in run_dir.monitors().into_iter().filter(|name| name != MONITOR) {
-            let control = run_dir.connect(&name, Role::Control).and_then(Control::new);
-            let run_dir = run_dir.clone();
-            tokio::spawn(async move {
-                if let Ok(mut control) = control {
-                    while control.next().await.is_some() {}
-                }
-                let _ = tokio::task::spawn_blocking(move || run_dir.forget(&name)).await;
-            });
-        }
-    }
-
     pub(super) fn create_exec(
         &self,
         handle: &Handle,
@@ -301,13 +281,7 @@ impl Service {
     ) -> Result<Option<UnixStream>, Error> {
         self.tell_exec(exec, &exec.action("exec_start"), &[]);
         let running = running(&exec.container, &exec.container.snapshot().name)?;
-        let task = launch::Task {
-            service: Arc::clone(self),
-            exec: Arc::clone(exec),
-            running,
-            how,
-            name: exec.file_name(),
-        };
+        let task = launch::Task { service: Arc::clone(self), exec: Arc::clone(exec), running, how };
         let work = tokio::task::spawn_blocking(move || task.run());
         let Connections { control, streams } = work.await.map_err(Error::internal)??;
         let stream = streams.into_iter().next().map(UnixStream::from_std);
@@ -350,10 +324,7 @@ impl Service {
                 said = control.next() => match said {
                     Some(MonitorState::Exited { exit }) => break exit.exit_code,
                     Some(_) => {}
-                    None => {
-                        let run_dir = self.run_dir(&exec.container);
-                        break run_dir.read_record(&exec.file_name()).map_or(255, |exit| exit.exit_code);
-                    }
+                    None => break LOST_EXIT_CODE,
                 },
                 Ok(()) = size.changed() => {
                     let asked = *size.borrow_and_update();
@@ -366,8 +337,6 @@ impl Service {
             }
         };
         self.exec_ended(&exec, code);
-        let (run_dir, name) = (self.run_dir(&exec.container), exec.file_name());
-        tokio::task::spawn_blocking(move || run_dir.forget(&name));
     }
 
     fn exec_ended(&self, exec: &Exec, code: i32) {
@@ -381,10 +350,6 @@ impl Service {
         all.extend(attributes.iter().cloned());
         let name = &container.snapshot().name;
         self.events.publish(super::actor::event(&container.definition, name, action, &all));
-    }
-
-    fn run_dir(&self, container: &Handle) -> RunDir {
-        RunDir::new(&self.run_root, container.id())
     }
 }
 

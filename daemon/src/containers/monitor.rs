@@ -21,6 +21,9 @@ use super::state::Running;
 
 /// Longest line that a monitor may send, in bytes.
 const LINE_MAX: usize = 64 * 1024;
+/// Names in the run directory.
+const SOCKET: &str = "monitor.sock";
+const RECORD: &str = "monitor.json";
 /// Largest exit record that is read, in bytes.
 const RECORD_MAX: u64 = 64 * 1024;
 
@@ -28,7 +31,7 @@ const RECORD_MAX: u64 = 64 * 1024;
 /// record of an end.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The directory of a running container under the exec root: sockets and exit records.
+/// The directory of a running container under the exec root: socket and exit record.
 #[derive(Debug, Clone)]
 pub(super) struct RunDir {
     path: PathBuf,
@@ -44,30 +47,30 @@ impl RunDir {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)
     }
 
-    /// Where the monitor called `name` writes its exit record.
-    pub(super) fn record(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{name}.json"))
+    /// Where the monitor writes its exit record.
+    pub(super) fn record(&self) -> PathBuf {
+        self.path.join(RECORD)
     }
 
-    /// Binds the socket of the monitor called `name`; an old one is replaced, an old exit record removed.
-    pub(super) fn bind(&self, name: &str) -> io::Result<UnixListener> {
+    /// Binds the monitor's socket; an old one is replaced, an old exit record removed.
+    pub(super) fn bind(&self) -> io::Result<UnixListener> {
         let directory = self.open()?;
-        for stale in [self.path.join(format!("{name}.sock")), self.record(name)] {
-            match fs::remove_file(stale) {
+        for stale in [SOCKET, RECORD] {
+            match fs::remove_file(self.path.join(stale)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        let path = short(&directory, name);
+        let path = short(&directory);
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         Ok(listener)
     }
 
-    /// Connects to the monitor called `name` and says what for. The monitor may not have accepted yet.
-    pub(super) fn connect(&self, name: &str, role: Role) -> io::Result<StdStream> {
+    /// Connects to the monitor and says what for. It may not have accepted yet.
+    pub(super) fn connect(&self, role: Role) -> io::Result<StdStream> {
         let directory = self.open()?;
-        let mut stream = StdStream::connect(short(&directory, name))?;
+        let mut stream = StdStream::connect(short(&directory))?;
         let mut hello = serde_json::to_vec(&Hello { version: protocol::VERSION, role })?;
         hello.push(b'\n');
         stream.write_all(&hello)?;
@@ -75,23 +78,17 @@ impl RunDir {
         Ok(stream)
     }
 
-    /// The exit record of the monitor called `name`, if it wrote one.
-    pub(super) fn read_record(&self, name: &str) -> Option<ExitRecord> {
-        let file = File::open(self.record(name)).ok()?;
+    /// The exit record, if the monitor wrote one.
+    pub(super) fn read_record(&self) -> Option<ExitRecord> {
+        let file = File::open(self.record()).ok()?;
         serde_json::from_reader(io::Read::take(file, RECORD_MAX)).ok()
     }
 
-    /// Names of the monitors that have, or had, a socket here.
-    pub(super) fn monitors(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter_map(|name| name.strip_suffix(".sock").map(str::to_owned)).collect()
-    }
-
-    /// Removes socket and record of the monitor called `name`.
-    pub(super) fn forget(&self, name: &str) {
-        let _ = fs::remove_file(self.path.join(format!("{name}.sock")));
-        let _ = fs::remove_file(self.record(name));
+    /// Removes socket and record.
+    pub(super) fn forget(&self) {
+        for name in [SOCKET, RECORD] {
+            let _ = fs::remove_file(self.path.join(name));
+        }
     }
 
     /// Removes the directory and all in it.
@@ -112,8 +109,15 @@ impl RunDir {
 }
 
 /// The socket's path through the directory's descriptor: socket addresses hold 107 bytes only (unix(7)).
-fn short(directory: &OwnedFd, name: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}/{name}.sock", directory.as_raw_fd()))
+fn short(directory: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))
+}
+
+/// A connection to a monitor that is still to be made: our end, and the monitor's for the launch.
+pub(super) fn connection() -> io::Result<(StdStream, OwnedFd)> {
+    let (ours, monitors) = StdStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((ours, monitors.into()))
 }
 
 impl From<Streams> for Role {

@@ -17,12 +17,11 @@ use runtime::rootfs::Rootfs;
 use store::{Snapshot, crash};
 
 use super::Service;
-use super::actor::MONITOR;
 use super::error::Error;
 use super::handle::Streams;
 use super::launchers::Connections;
 use super::logging;
-use super::monitor::RunDir;
+use super::monitor::{self, RunDir};
 use super::networks::{Attachment, Linked, addresses};
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
@@ -212,7 +211,7 @@ impl Task {
     ) -> Result<Launched, Error> {
         self.run_dir.create().map_err(Error::internal)?;
         let run_dir = self.run_dir.clone();
-        undo.push(move || run_dir.forget(MONITOR));
+        undo.push(move || run_dir.forget());
         let request = LaunchRequest {
             id: self.definition.id.clone(),
             plan,
@@ -224,7 +223,7 @@ impl Task {
             }),
             stdio: stdio(&self.definition),
             log: logging::config(&self.definition, &self.name, &snapshot.log)?,
-            record: self.run_dir.record(MONITOR),
+            record: Some(self.run_dir.record()),
             kind: Kind::Container,
         };
         let connect = || self.connect(netns).map_err(Error::internal);
@@ -234,12 +233,16 @@ impl Task {
 
     /// The monitor's socket, and everybody who is to be connected from the first byte on.
     fn connect(&self, netns: Option<&OwnedFd>) -> std::io::Result<(LaunchFds, Connections)> {
-        let listener = self.run_dir.bind(MONITOR)?.into();
-        let control = self.run_dir.connect(MONITOR, Role::Control)?;
-        let connect = |streams: &Streams| self.run_dir.connect(MONITOR, (*streams).into());
-        let streams = self.attaches.iter().map(connect).collect::<Result<_, _>>()?;
+        let listener = Some(self.run_dir.bind()?.into());
+        let (control, theirs) = monitor::connection()?;
+        let (mut clients, mut streams) = (vec![(Role::Control, theirs)], Vec::new());
+        for wanted in &self.attaches {
+            let (ours, theirs) = monitor::connection()?;
+            clients.push(((*wanted).into(), theirs));
+            streams.push(ours);
+        }
         let netns = netns.map(OwnedFd::try_clone).transpose()?;
-        Ok((LaunchFds { listener, netns, target: None }, Connections { control, streams }))
+        Ok((LaunchFds { listener, clients, netns, target: None }, Connections { control, streams }))
     }
 }
 

@@ -15,7 +15,7 @@ use super::supervise::{self, Signals};
 use super::{Globals, Verb, terminal};
 use crate::error::{StepError, StepErrorKind};
 use crate::hooks::Status;
-use crate::init::Stdio;
+use crate::init::{Go, Stdio};
 use crate::launch::Kind;
 use crate::plan::{self, Extras, Host};
 use crate::start::Request;
@@ -118,7 +118,7 @@ fn request(
         netns: None,
         target: Some(record.pidfd()?),
         stdio: if terminal { Stdio::Terminal } else { Stdio::Inherited },
-        gate: None,
+        go: Go::Told,
         preserved,
         keeps_keyring: false,
     })

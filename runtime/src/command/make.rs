@@ -20,7 +20,7 @@ use super::terminal;
 use crate::cgroup::Layout;
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::hooks::{self, ContainerState, Status};
-use crate::init::Stdio;
+use crate::init::{Go, Stdio};
 use crate::launch::handshake::{self, FromInit, ToInit};
 use crate::launch::{Kind, image};
 use crate::plan::{Hooks, Host};
@@ -132,7 +132,7 @@ pub(super) fn make(globals: &Globals, parsed: &Parsed, gated: bool) -> Result<Ma
             netns: None,
             target: None,
             stdio: if terminal { Stdio::Terminal } else { Stdio::Inherited },
-            gate,
+            go: gate.map_or(Go::Told, Go::Gate),
             preserved,
             keeps_keyring: parsed.has("no-new-keyring"),
         };

@@ -11,7 +11,7 @@ use rustix::process::umask;
 use rustix::thread::set_no_new_privs;
 
 use super::mounts::{Mounted, mount_all};
-use super::{InitContext, Stdio};
+use super::{Go, InitContext, Stdio};
 use super::{devices, identity, kernel, masks, namespaces, program, root, streams};
 use crate::caps::CapabilitySet;
 use crate::error::{Attempt, StepError, StepErrorKind};
@@ -74,8 +74,10 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
         masks::apply(rootfs.as_fd(), plan)?;
     }
 
-    // With a user namespace, everything above went on while the other side moved us.
-    expect(sync, ToInit::CgroupAttached)?;
+    if context.cgroup.is_none() {
+        // Everything above went on while the other side moved us.
+        expect(sync, ToInit::CgroupAttached)?;
+    }
     mount_all(rootfs.as_fd(), after.iter(), &mut mounted)?;
     if plan.namespaces.create.contains(&Namespace::Cgroup) {
         namespaces::unshare_cgroup()?;
@@ -127,7 +129,9 @@ pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
     }
     // Before the mount namespace changes: it is the host's procfs that is written to.
     set_process_limits(&plan.process, &mut Mounted::default())?;
-    expect(sync.as_fd(), ToInit::CgroupAttached)?;
+    if context.cgroup.is_none() {
+        expect(sync.as_fd(), ToInit::CgroupAttached)?;
+    }
     namespaces::join_target(plan, target.as_fd())?;
     let terminal = match context.stdio {
         Stdio::Terminal => {
@@ -170,10 +174,11 @@ fn finish(
     sys::process::reset_signals().attempt("signals", || "rt_sigaction".to_owned())?;
 
     say(context.sync.as_fd(), &FromInit::Ready)?;
-    match &context.gate {
+    match &context.go {
+        Go::AtOnce => {}
+        Go::Told => expect(context.sync.as_fd(), ToInit::Exec)?,
         // Whoever opens the gate hears of what fails from here on.
-        Some(gate) => context.sync = wait_at(gate.as_fd())?,
-        None => expect(context.sync.as_fd(), ToInit::Exec)?,
+        Go::Gate(gate) => context.sync = wait_at(gate.as_fd())?,
     }
     sys::process::close_on_exec_from(FIRST_CLOSED)
         .attempt("descriptors", || format!("close_range({FIRST_CLOSED}, CLOEXEC)"))?;

@@ -15,7 +15,7 @@ use oci_spec::runtime::Spec;
 use rustix::process::{WaitIdOptions, waitid};
 use serde_json::{Value, json};
 
-use super::{InitContext, Stdio, clone_flags, join_before_clone, run};
+use super::{Go, InitContext, Stdio, clone_flags, join_before_clone, run};
 use crate::cgroup::Cgroup;
 use crate::error::StepError;
 use crate::launch::handshake::{self, FromInit, ToInit};
@@ -135,7 +135,7 @@ fn go<T>(
         netns: None,
         target,
         stdio,
-        gate: None,
+        go: Go::Told,
         preserved: 0,
         keeps_keyring: false,
         cgroup: None,

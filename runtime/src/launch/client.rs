@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::wire::{self, Header};
+use super::wire;
 use super::{LaunchFds, LaunchRequest, image};
 
 /// How long the launcher may take to answer a request, in seconds.
@@ -120,15 +120,13 @@ impl Launcher {
         let text = serde_json::to_vec(request)
             .map_err(|source| LaunchError::Request { id: id(), source })?;
         let memory = wire::memory(&text).map_err(hand("memfd_create"))?;
-        let header = Header::new(text.len(), fds.netns.is_some(), fds.target.is_some());
-        let mut descriptors = vec![memory.as_fd(), fds.listener.as_fd()];
-        descriptors.extend(fds.netns.as_ref().map(AsFd::as_fd));
-        descriptors.extend(fds.target.as_ref().map(AsFd::as_fd));
+        let packet = wire::packet(text.len(), &fds);
+        let descriptors = wire::descriptors(&memory, &fds);
 
         let mut guard = self.lock();
         let socket = guard.as_ref().ok_or_else(|| hand("socket")(rustix::io::Errno::PIPE))?;
-        wire::send(socket, &header.to_bytes(), &descriptors).map_err(hand("sendmsg"))?;
-        // From here on the listener is the monitor's alone: it is to close when that one ends.
+        wire::send(socket, &packet, &descriptors).map_err(hand("sendmsg"))?;
+        // From here on the sockets are the monitor's alone: they are to close when that one ends.
         drop(descriptors);
         drop(fds);
         let answer = await_answer(socket);

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! monitor ─ Mapped ─────────► init     with a user namespace only: init has ids
-//! monitor ─ CgroupAttached ─► init     init may unshare its cgroup namespace and go on
+//! monitor ─ CgroupAttached ─► init     where init can not enter its groups itself: it is in them
 //! monitor ◄─ HooksDue ─────── init     with hooks only: before the root is entered
 //! monitor ─ HooksDone + fd ─► init     the state for init's own hooks, in a file
 //! monitor ◄─ Terminal + fd ── init     with a tty only: the master of the pty that init opened
 //! monitor ◄─ Ready ────────── init     all is done but the exec
-//! monitor ─ Exec ───────────► init     the Docker path answers at once; between `create` and `start`
-//!                                      init waits for it on a socket of the state directory
+//! monitor ─ Exec ───────────► init     the command line alone: between `create` and `start` init
+//!                                      waits for it on a socket of the state directory
 //!           (end of file: the exec has closed init's end, the program runs)
 //! monitor ◄─ Failed ───────── init     at any point; init exits afterwards
 //! ```
@@ -40,7 +40,7 @@ const ERROR_TEXT_MAX: usize = 1200;
 pub enum ToInit {
     /// The user namespace has its maps.
     Mapped,
-    /// Init is in its control groups, as far as it does not enter them itself.
+    /// Init was moved to its control groups.
     CgroupAttached,
     /// The hooks of the host's side are done. The packet carries a file with the container's state.
     HooksDone,

@@ -1,16 +1,20 @@
-//! The launcher process: receives requests and forks a monitor for each. It ends when the daemon
-//! is gone; the monitors go on.
+//! The launcher process: keeps a spare monitor forked, which takes the next request. It ends when the
+//! daemon is gone; the monitors go on.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::wire::{self, Received};
+use super::wire;
 use crate::cgroup::{self, Layout, unit};
+use crate::error::Attempt;
 use crate::monitor;
 use crate::sys::{self, clone::Side};
 
@@ -66,32 +70,78 @@ fn reset_oom_score() {
     }
 }
 
+/// Sees to it that there is always a spare monitor, until the daemon is gone.
 fn serve(socket: OwnedFd, layout: &Layout) -> ! {
-    let mut socket = Some(socket);
-    while let Some(daemon) = &socket {
-        let answer = match wire::receive(daemon) {
-            Ok(Some(Ok(received))) => match sys::clone::clone(0, None) {
-                Ok(Side::Child) => {
-                    drop(socket.take());
-                    run_monitor(received, layout)
-                }
-                Ok(Side::Parent { pid, .. }) => Ok(pid),
-                Err(errno) => Err(errno),
+    loop {
+        let cloned = pipe_with(PipeFlags::CLOEXEC).and_then(|pipe| {
+            let side = sys::clone::clone(0, None)?;
+            Ok((side, pipe))
+        });
+        let open = match cloned {
+            Ok((Side::Child, (taken, held))) => {
+                drop(taken);
+                run_spare(socket, held, layout)
+            }
+            Ok((Side::Parent { .. }, (taken, held))) => {
+                drop(held);
+                is_open_when_taken(&socket, &taken)
+            }
+            // Whoever comes next hears why there is no monitor for it.
+            Err(errno) => match wire::receive(&socket) {
+                Ok(Some(_)) => wire::answer(&socket, Err(errno)).is_ok(),
+                Ok(None) | Err(_) => false,
             },
-            Ok(Some(Err(errno))) => Err(errno),
-            // The end of file; or a socket that is of no use any more.
-            Ok(None) | Err(_) => break,
         };
-        if wire::answer(daemon, answer).is_err() {
-            break;
+        if !open {
+            std::process::exit(0)
         }
     }
-    std::process::exit(0)
 }
 
-fn run_monitor(received: Received, layout: &Layout) -> ! {
+/// Waits until the spare monitor has let go of its end of the pipe: it has a request now, or has
+/// ended. Says whether the daemon is still there.
+fn is_open_when_taken(daemon: &OwnedFd, taken: &OwnedFd) -> bool {
+    loop {
+        let mut files =
+            [PollFd::new(daemon, PollFlags::empty()), PollFd::new(taken, PollFlags::IN)];
+        match poll(&mut files, None) {
+            Ok(_) if !files[0].revents().is_empty() => return false,
+            Ok(_) if !files[1].revents().is_empty() => return true,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+fn run_spare(daemon: OwnedFd, held: OwnedFd, layout: &Layout) -> ! {
     // A panic must not unwind into the launcher's loop.
-    let run = std::panic::AssertUnwindSafe(|| monitor::run(received, layout));
+    let run = std::panic::AssertUnwindSafe(|| spare(daemon, held, layout));
     let status = i32::from(std::panic::catch_unwind(run).is_err());
     std::process::exit(status)
+}
+
+/// A monitor without a container: takes one request and becomes its monitor. Until then it lives no
+/// longer than launcher and daemon.
+fn spare(daemon: OwnedFd, held: OwnedFd, layout: &Layout) {
+    let prepared = set_parent_process_death_signal(Some(Signal::KILL))
+        .attempt("monitor", || "prctl(PR_SET_PDEATHSIG)".to_owned())
+        .and_then(|()| monitor::detach());
+    let received = loop {
+        match wire::receive(&daemon) {
+            Ok(Some(Ok(received))) => break received,
+            Ok(Some(Err(errno))) if wire::answer(&daemon, Err(errno)).is_ok() => {}
+            // The end of file; or a socket that is of no use any more.
+            Ok(_) | Err(_) => return,
+        }
+    };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let prepared = prepared.and_then(|()| {
+        set_parent_process_death_signal(None)
+            .attempt("monitor", || "prctl(PR_SET_PDEATHSIG)".to_owned())
+    });
+    let answered = wire::answer(&daemon, Ok(own));
+    drop((daemon, held));
+    if answered.is_ok() {
+        monitor::run(received, prepared, layout);
+    }
 }

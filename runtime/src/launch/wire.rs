@@ -1,10 +1,10 @@
 //! What daemon and launcher say to each other over their SEQPACKET pair. They are one binary: no
 //! versions here.
 //!
-//! A request is one packet: [`Header`], with the descriptors of a memory file that holds the
-//! [`super::LaunchRequest`] as JSON, of the monitor's listener, and of network namespace and target
-//! if the header says so. The launcher reads the header only; the JSON is the monitor's. The answer
-//! is one packet too: the monitor's pid, or a negative errno.
+//! A request is one packet: a header and one byte for each client, with the descriptors of a memory
+//! file that holds the [`super::LaunchRequest`] as JSON, of listener, network namespace and target if the
+//! header says so, and of the clients. The answer is one packet too: the monitor's pid, or a negative
+//! errno.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -18,26 +18,32 @@ use rustix::net::{
 };
 
 use super::LaunchFds;
+use crate::monitor::protocol::Role;
 
 /// Longest request in JSON, in bytes.
 pub(crate) const REQUEST_MAX: usize = 4 << 20;
 
-/// Most descriptors of a request.
-const DESCRIPTORS_MAX: usize = 4;
+/// Most clients of a request.
+pub const CLIENTS_MAX: usize = 80;
 
-/// Length of a header in bytes.
+/// Most descriptors of a request.
+const DESCRIPTORS_MAX: usize = 4 + CLIENTS_MAX;
+
+/// Length of the fixed part of a request's packet in bytes.
 const HEADER_BYTES: usize = 8;
 
-/// A request's fixed part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Of the JSON, in bytes.
-    length: u32,
-    netns: bool,
-    target: bool,
-}
+/// Which descriptors come with a request; bits of the header's fifth byte.
+const LISTENER: u8 = 1;
+const NETNS: u8 = 2;
+const TARGET: u8 = 4;
 
-/// A request as the launcher received it: unread.
+/// What a client is; bits of its byte.
+const CONTROL: u8 = 1;
+const STDIN: u8 = 2;
+const STDOUT: u8 = 4;
+const STDERR: u8 = 8;
+
+/// A request as the spare monitor received it: its JSON is unread.
 #[derive(Debug)]
 pub(crate) struct Received {
     /// Holds the JSON.
@@ -47,24 +53,30 @@ pub(crate) struct Received {
     pub(crate) fds: LaunchFds,
 }
 
-impl Header {
-    pub(super) fn new(length: usize, netns: bool, target: bool) -> Self {
-        Self { length: u32::try_from(length).unwrap_or(u32::MAX), netns, target }
-    }
+/// A request's packet: its length in JSON, what comes with it, its clients.
+pub(super) fn packet(length: usize, fds: &LaunchFds) -> Vec<u8> {
+    let LaunchFds { listener, clients, netns, target } = fds;
+    let mut bytes = u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+    let flag = |there: bool, flag: u8| if there { flag } else { 0 };
+    let flags = flag(listener.is_some(), LISTENER)
+        | flag(netns.is_some(), NETNS)
+        | flag(target.is_some(), TARGET);
+    bytes.extend([flags, 0, 0, 0]);
+    bytes.extend(clients.iter().map(|(role, _)| match *role {
+        Role::Control => CONTROL,
+        Role::Attach { stdin, stdout, stderr } => {
+            flag(stdin, STDIN) | flag(stdout, STDOUT) | flag(stderr, STDERR)
+        }
+    }));
+    bytes
+}
 
-    pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
-        let mut bytes = [0; HEADER_BYTES];
-        bytes[..4].copy_from_slice(&self.length.to_ne_bytes());
-        bytes[4] = self.netns.into();
-        bytes[5] = self.target.into();
-        bytes
-    }
-
-    fn from_bytes(bytes: [u8; HEADER_BYTES]) -> Self {
-        let [a, b, c, d, netns, target, ..] = bytes;
-        let length = u32::from_ne_bytes([a, b, c, d]);
-        Self { length, netns: netns != 0, target: target != 0 }
-    }
+/// The descriptors in the order in which they are sent.
+pub(super) fn descriptors<'a>(memory: &'a OwnedFd, fds: &'a LaunchFds) -> Vec<BorrowedFd<'a>> {
+    let LaunchFds { listener, clients, netns, target } = fds;
+    let optional = [listener, netns, target].into_iter().flatten();
+    let clients = clients.iter().map(|(_, socket)| socket);
+    std::iter::once(memory).chain(optional).chain(clients).map(AsFd::as_fd).collect()
 }
 
 /// A connected pair of close-on-exec sockets.
@@ -102,7 +114,7 @@ pub(super) fn send(socket: impl AsFd, packet: &[u8], descriptors: &[BorrowedFd<'
 /// Receives one request; `None` at the end of file. An error of the inner kind concerns this
 /// request alone.
 pub(super) fn receive(socket: impl AsFd) -> Result<Option<Result<Received>>> {
-    let mut bytes = [0; HEADER_BYTES];
+    let mut bytes = [0; HEADER_BYTES + CLIENTS_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = retry_on_intr(|| {
@@ -121,27 +133,38 @@ pub(super) fn receive(socket: impl AsFd) -> Result<Option<Result<Received>>> {
     }
     match received.bytes {
         0 => Ok(None),
-        HEADER_BYTES => Ok(Some(sort(Header::from_bytes(bytes), descriptors))),
-        _ => Ok(Some(Err(Errno::BADMSG))),
+        count => Ok(Some(sort(&bytes[..count], descriptors))),
     }
 }
 
 /// Tells the descriptors of a request apart.
-fn sort(header: Header, descriptors: Vec<OwnedFd>) -> Result<Received> {
-    let expected = 2 + usize::from(header.netns) + usize::from(header.target);
-    let length = usize::try_from(header.length).map_err(|_| Errno::TOOBIG)?;
-    if descriptors.len() != expected {
-        return Err(Errno::BADMSG);
-    }
+fn sort(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Received> {
+    let (header, clients) = packet.split_at_checked(HEADER_BYTES).ok_or(Errno::BADMSG)?;
+    let length = header.first_chunk().copied().map_or(u32::MAX, u32::from_ne_bytes);
+    let length = usize::try_from(length).map_err(|_| Errno::TOOBIG)?;
     if length > REQUEST_MAX {
         return Err(Errno::TOOBIG);
     }
+    let flags = header[4];
     let mut descriptors = descriptors.into_iter();
     let mut next = || descriptors.next().ok_or(Errno::BADMSG);
-    let (memory, listener) = (next()?, next()?);
-    let netns = if header.netns { Some(next()?) } else { None };
-    let target = if header.target { Some(next()?) } else { None };
-    Ok(Received { memory, length, fds: LaunchFds { listener, netns, target } })
+    let memory = next()?;
+    let mut optional = |flag| (flags & flag != 0).then(&mut next).transpose();
+    let (listener, netns, target) = (optional(LISTENER)?, optional(NETNS)?, optional(TARGET)?);
+    let clients = clients.iter().map(|role| Ok((role_of(*role), next()?)));
+    let clients = clients.collect::<Result<_>>()?;
+    if descriptors.next().is_some() {
+        return Err(Errno::BADMSG);
+    }
+    Ok(Received { memory, length, fds: LaunchFds { listener, clients, netns, target } })
+}
+
+fn role_of(byte: u8) -> Role {
+    if byte & CONTROL != 0 {
+        return Role::Control;
+    }
+    let [stdin, stdout, stderr] = [STDIN, STDOUT, STDERR].map(|flag| byte & flag != 0);
+    Role::Attach { stdin, stdout, stderr }
 }
 
 /// Sends the answer to a request.
@@ -170,11 +193,17 @@ mod tests {
     fn requests_pass() {
         let (ours, theirs) = pair().unwrap();
         let memory = memory(b"{}").unwrap();
-        let header = Header::new(2, false, true);
-        send(&ours, &header.to_bytes(), &[memory.as_fd(), memory.as_fd(), ours.as_fd()]).unwrap();
+        let copy = || ours.try_clone().unwrap();
+        let attach = Role::Attach { stdin: true, stdout: false, stderr: true };
+        let clients = vec![(Role::Control, copy()), (attach.clone(), copy())];
+        let fds = LaunchFds { target: Some(copy()), clients, ..LaunchFds::default() };
+        send(&ours, &packet(2, &fds), &descriptors(&memory, &fds)).unwrap();
         let received = receive(&theirs).unwrap().unwrap().unwrap();
         assert_eq!(received.length, 2);
-        assert!(received.fds.netns.is_none() && received.fds.target.is_some());
+        let LaunchFds { listener, clients, netns, target } = received.fds;
+        assert!(listener.is_none() && netns.is_none() && target.is_some());
+        let roles: Vec<_> = clients.into_iter().map(|(role, _)| role).collect();
+        assert_eq!(roles, [Role::Control, attach]);
         answer(&theirs, Ok(7)).unwrap();
         assert_eq!(receive_answer(&ours).unwrap(), Ok(7));
     }
@@ -182,13 +211,16 @@ mod tests {
     #[test]
     fn bad_requests_are_refused_one_by_one() {
         let (ours, theirs) = pair().unwrap();
-        send(&ours, b"abc", &[]).unwrap();
-        assert!(receive(&theirs).unwrap().unwrap().is_err());
-        send(&ours, &Header::new(2, true, true).to_bytes(), &[ours.as_fd()]).unwrap();
-        assert!(receive(&theirs).unwrap().unwrap().is_err());
-        send(&ours, &Header::new(REQUEST_MAX + 1, false, false).to_bytes(), &[ours.as_fd(); 2])
-            .unwrap();
-        assert!(receive(&theirs).unwrap().unwrap().is_err());
+        let none = LaunchFds::default;
+        let refused = |packet: &[u8], count: usize| {
+            send(&ours, packet, &vec![ours.as_fd(); count]).unwrap();
+            assert!(receive(&theirs).unwrap().unwrap().is_err(), "{packet:?}, {count}");
+        };
+        refused(b"abc", 1);
+        refused(&packet(2, &none()), 0);
+        refused(&packet(2, &none()), 2);
+        refused(&packet(REQUEST_MAX + 1, &none()), 1);
+        refused(&[packet(2, &none()), vec![CONTROL]].concat(), 1);
         answer(&theirs, Err(Errno::AGAIN)).unwrap();
         assert_eq!(receive_answer(&ours).unwrap(), Err(Errno::AGAIN));
         drop(ours);

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, accept_with, recv, sendmsg,
@@ -18,6 +17,7 @@ use rustix::net::{
 
 use super::output::{PIECE_MAX, Stream};
 use super::protocol::{Command, Hello, LINE_MAX, Role, State, VERSION};
+use super::start::set_nonblocking;
 
 /// Most clients at once; more wait in the backlog.
 const CLIENTS_MAX: usize = 64;
@@ -34,7 +34,8 @@ const QUEUE_MAX: usize = 2 * PIECE_MAX;
 /// All clients and the socket on which they come.
 #[derive(Debug)]
 pub(super) struct Clients {
-    listener: OwnedFd,
+    /// `None` if nobody will come.
+    listener: Option<OwnedFd>,
     all: Vec<Client>,
     /// Output is sent in frames; not for a terminal.
     framed: bool,
@@ -75,10 +76,17 @@ pub(super) enum Brought {
 }
 
 impl Clients {
-    pub(super) fn new(listener: OwnedFd) -> rustix::io::Result<Self> {
-        let flags = fcntl_getfl(&listener)?;
-        fcntl_setfl(&listener, flags | OFlags::NONBLOCK)?;
-        Ok(Self { listener, all: Vec::new(), framed: true })
+    /// With the clients that are there from the beginning.
+    pub(super) fn new(
+        listener: Option<OwnedFd>,
+        given: Vec<(Role, OwnedFd)>,
+    ) -> rustix::io::Result<Self> {
+        let sockets = given.iter().map(|(_, socket)| socket);
+        for socket in sockets.chain(&listener) {
+            set_nonblocking(socket)?;
+        }
+        let all = given.into_iter().map(|(role, socket)| Client::new(socket, Some(role)));
+        Ok(Self { listener, all: all.collect(), framed: true })
     }
 
     /// Output is one raw stream from now on.
@@ -88,7 +96,7 @@ impl Clients {
 
     /// The socket to wait for, if there is room for more clients.
     pub(super) fn listener(&self) -> Option<BorrowedFd<'_>> {
-        (self.all.len() < CLIENTS_MAX).then(|| self.listener.as_fd())
+        self.listener.as_ref().filter(|_| self.all.len() < CLIENTS_MAX).map(AsFd::as_fd)
     }
 
     pub(super) fn all(&self) -> &[Client] {
@@ -97,10 +105,10 @@ impl Clients {
 
     /// Accepts every connection that waits.
     pub(super) fn accept(&mut self) {
-        while self.all.len() < CLIENTS_MAX {
+        while let Some(listener) = self.listener() {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            match accept_with(&self.listener, flags) {
-                Ok(socket) => self.all.push(Client::new(socket)),
+            match accept_with(listener, flags) {
+                Ok(socket) => self.all.push(Client::new(socket, None)),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(_) => return,
             }
@@ -208,10 +216,11 @@ impl Clients {
 }
 
 impl Client {
-    fn new(socket: OwnedFd) -> Self {
+    /// Without a role, the client has to say it first.
+    fn new(socket: OwnedFd, role: Option<Role>) -> Self {
         Self {
             socket,
-            role: None,
+            role,
             line: Vec::new(),
             queue: Vec::new(),
             sent: 0,

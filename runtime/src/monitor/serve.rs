@@ -20,7 +20,7 @@ use super::record;
 use super::start::{Connected, set_nonblocking, start};
 use crate::cgroup::Layout;
 use crate::error::{StepError, StepErrorKind};
-use crate::launch::handshake::{self, FromInit, ToInit};
+use crate::launch::handshake::{self, FromInit};
 use crate::launch::{Kind, LaunchRequest, LogConfig, StdioConfig};
 use crate::process;
 use crate::start::{self, OwnCgroup, Started};
@@ -28,6 +28,9 @@ use crate::sys;
 
 /// How long init may take from its clone to its program.
 const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a program has to run before the heap is trimmed: this process may live for months then.
+const TRIM_DELAY: Duration = Duration::from_millis(200);
 
 /// How long output is read after the program's end if others hold its streams open.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
@@ -63,21 +66,13 @@ pub(super) fn fail(mut clients: Clients, error: StepError) {
 /// How far the process has come.
 #[derive(Debug)]
 enum Phase {
-    /// Init is at work; `ready` when it waits for the word to run its program.
-    Starting {
-        sync: OwnedFd,
-        ready: bool,
-        let_go: bool,
-        limit: Instant,
-    },
-    Running {
-        started_at: String,
-    },
+    /// Init is at work. What it says is read when its end of the socket is closed: by the exec, or
+    /// by its end.
+    Starting { sync: OwnedFd, limit: Instant },
+    /// What the start took of the heap is given back at the moment `trim`, if the program still runs.
+    Running { started_at: String, trim: Option<Instant> },
     /// The program has ended; output is read until this moment.
-    Ended {
-        exit: ExitRecord,
-        limit: Instant,
-    },
+    Ended { exit: ExitRecord, limit: Instant },
 }
 
 #[derive(Debug)]
@@ -95,7 +90,7 @@ struct Monitor {
     /// The monitor's side of the program's terminal, for its size.
     terminal: Option<OwnedFd>,
     log: Log,
-    record: PathBuf,
+    record: Option<PathBuf>,
     cgroup: OwnCgroup,
     rootfs: Option<OwnedFd>,
 }
@@ -106,7 +101,7 @@ impl Monitor {
         connected: Connected,
         stdio: StdioConfig,
         kind: Kind,
-        record: PathBuf,
+        record: Option<PathBuf>,
     ) -> Self {
         let Connected { started, outputs, input } = connected;
         let Started { pid, pidfd, sync, cgroup, rootfs } = started;
@@ -114,11 +109,12 @@ impl Monitor {
         let input = if stdio.tty && stdio.stdin { Input::awaited() } else { input };
         Self {
             clients,
-            phase: Phase::Starting { sync, ready: false, let_go: false, limit },
+            phase: Phase::Starting { sync, limit },
             state: State::Starting,
             pid,
             pidfd,
-            start_ticks: 0,
+            // Not yet reaped: the number is its own.
+            start_ticks: process::start_ticks(pid),
             stdio,
             kind,
             outputs,
@@ -200,22 +196,16 @@ impl Monitor {
     fn advance(&mut self, now: Instant) -> Result<Option<ExitRecord>, StepError> {
         let stalled = self.clients.stalled();
         match &mut self.phase {
-            Phase::Starting { sync, ready: true, let_go: let_go @ false, .. } => {
-                // Who has connected by now gets the output from the first byte on.
-                self.clients.accept();
-                if !self.clients.expects_hello() {
-                    handshake::send(&*sync, &ToInit::Exec, None)
-                        .map_err(|error| start::broken(&error))?;
-                    *let_go = true;
-                    self.start_ticks = process::start_ticks(self.pid);
-                }
-                Ok(None)
-            }
             Phase::Starting { limit, .. } if *limit <= now => Err(StepError::refused(
                 "init",
                 format!("not ready after {} s", START_LIMIT.as_secs()),
                 StepErrorKind::Other,
             )),
+            Phase::Running { trim, .. } if trim.is_some_and(|at| at <= now) => {
+                *trim = None;
+                sys::clone::trim_heap();
+                Ok(None)
+            }
             Phase::Starting { .. } | Phase::Running { .. } => Ok(None),
             Phase::Ended { limit, .. } if stalled => {
                 *limit = now + DRAIN_LIMIT;
@@ -228,33 +218,30 @@ impl Monitor {
         }
     }
 
+    /// Init's end of the handshake socket is closed: reads all that it has said.
     fn hear_init(&mut self) -> Result<(), StepError> {
-        let Phase::Starting { sync, ready, let_go, .. } = &mut self.phase else { return Ok(()) };
-        let message = handshake::receive::<FromInit>(&*sync);
-        match message.map_err(|error| start::broken(&error))? {
-            Some((FromInit::Terminal, Some(terminal))) => self.take_terminal(terminal),
-            Some((FromInit::Terminal, None)) => {
-                Err(StepError::refused("terminal", "init sent no descriptor", StepErrorKind::Other))
-            }
-            Some((FromInit::HooksDue, _)) => {
-                Err(StepError::refused("hooks", "a monitor runs none", StepErrorKind::Other))
-            }
-            Some((FromInit::Ready, _)) => {
-                *ready = true;
-                Ok(())
-            }
-            Some((FromInit::Failed(error), _)) => Err(error),
-            None if *let_go => {
-                self.run();
-                Ok(())
-            }
-            None => {
-                Err(StepError::refused("init", "ended before it was ready", StepErrorKind::Other))
+        let mut ready = false;
+        while let Phase::Starting { sync, .. } = &self.phase {
+            let message = handshake::receive::<FromInit>(sync);
+            match message.map_err(|error| start::broken(&error))? {
+                Some((FromInit::Terminal, Some(terminal))) => self.take_terminal(terminal)?,
+                Some((FromInit::Ready, _)) => ready = true,
+                Some((FromInit::Failed(error), _)) => return Err(error),
+                Some((message @ (FromInit::Terminal | FromInit::HooksDue), _)) => {
+                    let why = format!("{message:?} is not understood by a monitor");
+                    return Err(StepError::refused("init", why, StepErrorKind::Other));
+                }
+                None if ready => self.run(),
+                None => {
+                    let why = "ended before it was ready";
+                    return Err(StepError::refused("init", why, StepErrorKind::Other));
+                }
             }
         }
+        Ok(())
     }
 
-    /// The program runs: init's end of the handshake socket was closed by the exec.
+    /// The program runs: the exec has closed init's end of the handshake socket.
     fn run(&mut self) {
         let started_at = record::now();
         self.state = State::Running {
@@ -262,10 +249,8 @@ impl Monitor {
             start_ticks: self.start_ticks,
             started_at: started_at.clone(),
         };
-        self.phase = Phase::Running { started_at };
+        self.phase = Phase::Running { started_at, trim: Some(Instant::now() + TRIM_DELAY) };
         self.clients.tell(&self.state);
-        // What the plan took is free now, and this process may live for months.
-        sys::clone::trim_heap();
     }
 
     fn take_terminal(&mut self, terminal: OwnedFd) -> Result<(), StepError> {
@@ -323,7 +308,7 @@ impl Monitor {
 
     /// The process has ended: its status is taken and written down before anybody is told.
     fn reap(&mut self) {
-        let Phase::Running { started_at } = &self.phase else { return };
+        let Phase::Running { started_at, .. } = &self.phase else { return };
         let Ok(Some(status)) = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED)
         else {
             return;
@@ -337,7 +322,7 @@ impl Monitor {
             finished_at: record::now(),
         };
         // If it can not be written, those who are connected still hear it.
-        let _ = record::write(&self.record, &exit);
+        let _ = self.record.as_ref().map(|record| record::write(record, &exit));
         if self.cgroup.stragglers {
             let _ = self.cgroup.cgroup.kill();
         }

@@ -9,7 +9,7 @@ use super::input::Input;
 use super::output::{Output, Stream};
 use crate::cgroup::Layout;
 use crate::error::{Attempt, StepError};
-use crate::init::Stdio;
+use crate::init::{Go, Stdio};
 use crate::launch::{LaunchRequest, StdioConfig};
 use crate::start::{self, Request};
 
@@ -36,7 +36,9 @@ pub(super) fn start(
     target: Option<OwnedFd>,
     layout: &Layout,
 ) -> Result<Connected, StepError> {
-    let LaunchRequest { plan, rootfs, stdio, kind, .. } = request;
+    let LaunchRequest { mut plan, rootfs, stdio, kind, .. } = request;
+    // Init sets it: nobody here is in time for a program that asks at once.
+    plan.process.console_size = stdio.console_size.or(plan.process.console_size);
     let Pipes { theirs, outputs, input } = pipes(&stdio)?;
     let request = Request {
         plan,
@@ -45,7 +47,7 @@ pub(super) fn start(
         netns,
         target,
         stdio: theirs,
-        gate: None,
+        go: Go::AtOnce,
         preserved: 0,
         keeps_keyring: false,
     };

@@ -226,10 +226,10 @@ impl Bed {
                 max_file,
                 compress: false,
             },
-            record: record.clone(),
+            record: Some(record.clone()),
             kind: if target.is_some() { Kind::Exec } else { Kind::Container },
         };
-        let fds = LaunchFds { listener: listener.into(), netns: None, target };
+        let fds = LaunchFds { listener: Some(listener.into()), target, ..LaunchFds::default() };
         let monitor = self.launcher.launch(&request, fds)?;
         Ok(Started { id, monitor, socket, record, log, spec })
     }

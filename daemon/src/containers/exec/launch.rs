@@ -1,4 +1,4 @@
-//! The blocking part of an exec's start: plan, socket, launch.
+//! The blocking part of an exec's start: plan, connections, launch.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{Exec, ExecStart};
 use crate::containers::Service;
 use crate::containers::error::Error;
 use crate::containers::launchers::Connections;
-use crate::containers::monitor::RunDir;
+use crate::containers::monitor;
 use crate::containers::prepare::with_links;
 use crate::containers::signals;
 use crate::containers::state::Running;
@@ -24,8 +24,6 @@ pub(super) struct Task {
     pub(super) exec: Arc<Exec>,
     pub(super) running: Running,
     pub(super) how: ExecStart,
-    /// Of socket and record in the run directory.
-    pub(super) name: String,
 }
 
 impl Task {
@@ -35,7 +33,6 @@ impl Task {
         let gone = || Error::not_running(container.id());
         let target = signals::open(&self.running).ok_or_else(gone)?;
         let plan = self.plan()?;
-        let run_dir = self.service.run_dir(container);
         let config = &self.exec.config;
         let request = LaunchRequest {
             id: self.exec.id.clone(),
@@ -48,26 +45,26 @@ impl Task {
                 console_size: self.size(),
             },
             log: LogConfig::None,
-            record: run_dir.record(&self.name),
+            record: None,
             kind: Kind::Exec,
         };
-        let connect = || self.connect(&run_dir, &target).map_err(Error::internal);
-        let launched = self.service.launchers.launch(&request, connect);
-        launched.inspect_err(|_| run_dir.forget(&self.name))
+        let connect = || self.connect(&target).map_err(Error::internal);
+        self.service.launchers.launch(&request, connect)
     }
 
-    fn connect(
-        &self,
-        run_dir: &RunDir,
-        target: &OwnedFd,
-    ) -> std::io::Result<(LaunchFds, Connections)> {
-        let listener = run_dir.bind(&self.name)?.into();
-        let control = run_dir.connect(&self.name, Role::Control)?;
-        let stream = (!self.how.detach)
-            .then(|| run_dir.connect(&self.name, self.exec.streams().into()))
-            .transpose()?;
-        let fds = LaunchFds { listener, netns: None, target: Some(target.try_clone()?) };
-        Ok((fds, Connections { control, streams: stream.into_iter().collect() }))
+    fn connect(&self, target: &OwnedFd) -> std::io::Result<(LaunchFds, Connections)> {
+        let (control, theirs) = monitor::connection()?;
+        let (mut clients, mut streams) = (vec![(Role::Control, theirs)], Vec::new());
+        if !self.how.detach {
+            let (ours, theirs) = monitor::connection()?;
+            clients.push((self.exec.streams().into(), theirs));
+            streams.push(ours);
+        }
+        let target = Some(target.try_clone()?);
+        Ok((
+            LaunchFds { clients, target, ..LaunchFds::default() },
+            Connections { control, streams },
+        ))
     }
 
     fn size(&self) -> Option<(u16, u16)> {

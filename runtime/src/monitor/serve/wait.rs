@@ -19,8 +19,8 @@ pub(super) enum Token {
     Listener,
 }
 
-/// Waits until something happens or a limit is reached. Output comes before the process' end, and
-/// new clients come last, so that the indexes of the others hold.
+/// Waits until something happens or a limit is reached. A client's first line comes before output that
+/// it may want, output before the process' end, and new clients last, so that indexes hold.
 pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
     let mut files = Vec::with_capacity(6 + monitor.clients.all().len());
     let mut tokens = Vec::with_capacity(files.capacity());
@@ -28,22 +28,23 @@ pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
         tokens.push(token);
         files.push(PollFd::from_borrowed_fd(file, events));
     };
-    if !monitor.clients.stalled() {
-        for (index, output) in monitor.outputs.iter().enumerate() {
-            add(Token::Output(index), output.file(), PollFlags::IN);
-        }
-    }
     let input_takes = monitor.input.takes();
     for (index, client) in monitor.clients.all().iter().enumerate() {
         if let Some(events) = client.interest(input_takes) {
             add(Token::Client(index), client.socket(), events);
         }
     }
+    if !monitor.clients.stalled() {
+        for (index, output) in monitor.outputs.iter().enumerate() {
+            add(Token::Output(index), output.file(), PollFlags::IN);
+        }
+    }
     if let Some(file) = monitor.input.waits_for() {
         add(Token::Input, file, PollFlags::OUT);
     }
     match &monitor.phase {
-        Phase::Starting { sync, .. } => add(Token::Sync, sync.as_fd(), PollFlags::IN),
+        // Only its hanging up counts: what init says before is no reason to wake up.
+        Phase::Starting { sync, .. } => add(Token::Sync, sync.as_fd(), PollFlags::empty()),
         Phase::Running { .. } => add(Token::Process, monitor.pidfd.as_fd(), PollFlags::IN),
         Phase::Ended { .. } => {}
     }
@@ -52,7 +53,7 @@ pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
     }
     let limit = match &monitor.phase {
         Phase::Starting { limit, .. } | Phase::Ended { limit, .. } => Some(*limit),
-        Phase::Running { .. } => None,
+        Phase::Running { trim, .. } => *trim,
     };
     let limit = [limit, monitor.clients.limit()].into_iter().flatten().min();
     wait_for(&mut files, &tokens, limit)
