@@ -277,7 +277,6 @@ fn what_is_not_supported_yet_is_refused_by_its_field() {
         ("DeviceRequests", json!({ "DeviceRequests": [{ "Driver": "nvidia", "Count": -1 }] })),
         ("UsernsMode", json!({ "UsernsMode": "private" })),
         ("RestartPolicy", json!({ "RestartPolicy": { "Name": "always" } })),
-        ("Links", json!({ "Links": ["x:y"] })),
     ] {
         let answer = daemon.try_create(&json!({ "Cmd": ["true"], "HostConfig": host }));
         if answer.status == 201 {

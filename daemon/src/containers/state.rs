@@ -93,6 +93,7 @@ pub(crate) enum Admission {
 pub(crate) enum Refusal {
     NotRunning,
     RunningCannotBeRemoved,
+    RestartingCannotBeRemoved,
     PausedCannotBeRemoved,
     PausedCannotStart,
     PausedCannotExec,
@@ -128,6 +129,9 @@ impl State {
             (_, Request::Start) => Accept,
             (Self::Running(_) | Self::Starting, Request::Remove { force: false }) => {
                 Refuse(Refusal::RunningCannotBeRemoved)
+            }
+            (Self::Restarting(_), Request::Remove { force: false }) => {
+                Refuse(Refusal::RestartingCannotBeRemoved)
             }
             (_, Request::Remove { .. }) => Accept,
             (Self::Running(_) | Self::Starting | Self::Restarting(_), Request::Stop) => Accept,
@@ -214,6 +218,10 @@ impl Refusal {
                 "cannot remove container \"/{name}\": container is running: stop the container before removing or \
                  force remove"
             )),
+            Self::RestartingCannotBeRemoved => Error::Conflict(format!(
+                "cannot remove container \"/{name}\": container is restarting: stop the container before removing \
+                 or force remove"
+            )),
             Self::PausedCannotBeRemoved => Error::Conflict(format!(
                 "cannot remove container \"/{name}\": container is paused and must be unpaused first"
             )),
@@ -278,7 +286,7 @@ mod tests {
         assert_eq!(row(Request::Stop), "naaaanng");
         assert_eq!(row(Request::Kill), "--aa---g");
         assert_eq!(row(Request::Exec), "--ap---g");
-        assert_eq!(row(Request::Remove { force: false }), "arrpaabg");
+        assert_eq!(row(Request::Remove { force: false }), "arrppabg");
         assert_eq!(row(Request::Remove { force: true }), "aaaaaabg");
         assert_eq!(row(Request::Pause), "--apw--g");
         assert_eq!(row(Request::Unpause), "uuuauuug");

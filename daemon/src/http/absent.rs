@@ -15,7 +15,6 @@ use crate::http::router::fits;
 const NOT_YET: &[(Method, &str)] = &[
     (Method::POST, "/build"),
     (Method::POST, "/build/prune"),
-    (Method::GET, "/containers/{id}/attach/ws"),
     (Method::POST, "/session"),
 ];
 

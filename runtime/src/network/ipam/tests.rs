@@ -39,7 +39,8 @@ fn routed_subnets_are_passed_over() {
         pick(&["172.17.0.0/16", "172.18.0.0/15", "172.20.9.9/32"]).unwrap(),
         "172.21.0.0/16"
     );
-    assert_eq!(pick(&["128.0.0.0/1"]), Err(IpamError::NoSubnet));
+    assert_eq!(pick(&["128.0.0.0/1"]).unwrap(), "10.200.0.0/24");
+    assert_eq!(pick(&["128.0.0.0/1", "10.200.0.0/13"]), Err(IpamError::NoSubnet));
 }
 
 #[test]
