@@ -2,14 +2,19 @@
 //! live there, beside nobody else's, and all of it ends with the last process in it.
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use nix::sched::{CloneFlags, unshare};
 
 thread_local! {
     static ISOLATED: Cell<bool> = const { Cell::new(false) };
 }
+
+/// The network namespace that the first isolated test came from.
+static OUTSIDE: OnceLock<File> = OnceLock::new();
 
 /// The socket of another daemon that the tests shall drive, from `JOCKER_TEST_HOST`.
 pub fn other_daemon() -> Option<String> {
@@ -26,10 +31,20 @@ pub fn isolate() {
         return;
     }
     assert!(nix::unistd::geteuid().is_root(), "these tests start containers: run them as root");
+    OUTSIDE.get_or_init(|| File::open("/proc/thread-self/ns/net").expect("own network namespace"));
     unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace of the test's own");
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     assert!(up.is_ok_and(|status| status.success()), "`ip link set lo up` (Debian: iproute2)");
     ISOLATED.set(true);
+}
+
+/// A command that runs where the machine's network is: for downloads.
+pub fn outside(program: &str) -> Command {
+    let Some(namespace) = OUTSIDE.get() else { return Command::new(program) };
+    let mut command = Command::new("nsenter");
+    let path = format!("--net=/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
+    command.args([path.as_str(), "--", program]);
+    command
 }
 
 /// The identity of the calling thread's network namespace, as `net:[4026531833]`.

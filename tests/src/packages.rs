@@ -3,9 +3,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::fs::{FlockOperation, flock};
+
+use crate::isolation::outside;
 
 /// The path of `program`, taken out of Debian's `package` when PATH has none.
 #[track_caller]
@@ -28,8 +29,7 @@ pub fn compose() -> PathBuf {
     installed.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
         let (root, _lock) = programs();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.sh");
-        let done =
-            Command::new("bash").args([script, "compose"]).arg(root.join("compose")).output();
+        let done = outside("bash").args([script, "compose"]).arg(root.join("compose")).output();
         let done = done.expect("bash is executed");
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "compose can not be had: {said}");
@@ -44,7 +44,7 @@ pub fn root_of(package: &str) -> PathBuf {
     let archive = root.join(format!("{package}.tar"));
     if !archive.is_file() {
         let unfinished = root.join(format!("{package}.part.tar"));
-        let mut command = Command::new("mmdebstrap");
+        let mut command = outside("mmdebstrap");
         command.args(["--quiet", "--variant=extract", &format!("--include={package}"), "bookworm"]);
         let status = command.arg(&unfinished).status().expect("mmdebstrap is executed");
         assert!(status.success(), "no root of Debian's {package}: mmdebstrap says {status}");
@@ -92,7 +92,7 @@ fn unpacked(program: &str, package: &str) -> PathBuf {
         let script = format!(
             "apt-get -q -o APT::Sandbox::User=root download {package} >&2 && dpkg -x {package}_*.deb ."
         );
-        let status = Command::new("sh").arg("-c").arg(script).current_dir(&root).status();
+        let status = outside("sh").arg("-c").arg(script).current_dir(&root).status();
         let done = status.is_ok_and(|status| status.success());
         assert!(done, "no `{program}` on PATH, and Debian's package {package} can not be had");
         found().unwrap_or_else(|| panic!("package {package} holds no {program}"))

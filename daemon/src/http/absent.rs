@@ -12,11 +12,8 @@ use crate::http::extract::{Api, Query};
 use crate::http::router::fits;
 
 /// Operations of Docker's API without an endpoint here: method and path.
-const NOT_YET: &[(Method, &str)] = &[
-    (Method::POST, "/build"),
-    (Method::POST, "/build/prune"),
-    (Method::POST, "/session"),
-];
+const NOT_YET: &[(Method, &str)] =
+    &[(Method::POST, "/build"), (Method::POST, "/build/prune"), (Method::POST, "/session")];
 
 /// The answer for a path (without version) that no endpoint has; `None`: Docker has no such page either.
 pub(crate) fn answer(
