@@ -230,13 +230,17 @@ fn read_head(
 impl Stream {
     /// Reads the body to its end.
     #[track_caller]
-    pub fn finish(mut self) -> Answer {
+    pub fn finish(self) -> Answer {
+        let asked = self.asked.clone();
+        self.try_finish().unwrap_or_else(|error| panic!("{asked}: body: {error}"))
+    }
+
+    /// Reads the body to its end, if it has one: a daemon that fails halfway cuts it off.
+    pub fn try_finish(mut self) -> std::io::Result<Answer> {
         let mut body = Vec::new();
-        self.body
-            .read_to_end(&mut body)
-            .unwrap_or_else(|error| panic!("{}: body: {error}", self.asked));
+        self.body.read_to_end(&mut body)?;
         schema::report(&self.asked, self.status, &body);
-        Answer { asked: self.asked, status: self.status, headers: self.headers, body }
+        Ok(Answer { asked: self.asked, status: self.status, headers: self.headers, body })
     }
 
     /// The next JSON line of a stream of them; `None` at its end.

@@ -258,8 +258,10 @@ fn exchanged_links_never_lead_out() {
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..200 {
-                let answer = get(&daemon, &id, "/dir/secret");
-                if answer.status == 200 {
+                let path = format!("/containers/{id}/archive?path=/dir/secret");
+                // What is exchanged while it is read is cut off.
+                let answer = daemon.http().open("GET", &path, &[], b"").try_finish();
+                if let Some(answer) = answer.ok().filter(|answer| answer.status == 200) {
                     assert_ne!(entries(&answer.body)["secret"].3, "host");
                 }
             }
