@@ -65,7 +65,9 @@ lint:
 
 bench: root build
 	$(CARGO) build --release --locked -p jocker-bench
-	$(OUT)/jocker-bench --jockerd $(OUT)/jockerd $(if $(REFERENCE),--reference $(REFERENCE))
+	@contrib/try.sh start $(OUT)
+	$(OUT)/jocker-bench jocker=unix:///run/jocker-try/jocker.sock $(if $(REFERENCE),reference=$(REFERENCE)); \
+		status=$$?; contrib/try.sh stop $(OUT); exit $$status
 
 install: build
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/jockerd $(OUT)/jocker
