@@ -7,7 +7,7 @@
 #   VM_SHARE=DIR VM_DATA=FILE RUNNER run COMMAND
 # The machine sees a copy of DIR read-only at /share and the raw disk FILE, made when it is missing and kept between boots, at
 # /data; it runs COMMAND as root, prints what it prints, and powers off. Its root file system is fresh in every boot. A machine
-# that resets itself (sysrq b) just ends: a power cut. It needs bash, coreutils, jq, iproute2, procps and dpkg; no network.
+# that resets itself (sysrq b) just ends: a power cut. It needs bash, coreutils, jq, iproute2 and procps; no network.
 set -euo pipefail
 
 [ $# -ge 2 ] || { sed -n '2,11p' "$0"; exit 2; }
@@ -24,7 +24,6 @@ share() {
     cp "$(command -v docker)" "$work/share/bin/docker"
     cp -r "$here/inside" "$work/share/inside"
     cp -r "$root/contrib/systemd" "$work/share/units"
-    if ls "$binaries"/../*.deb > /dev/null 2>&1; then cp "$binaries"/../*.deb "$work/share/"; fi
     "$here/image.sh" busybox:latest 0 > "$work/share/busybox.tar"
     for name in first second third; do
         "$here/image.sh" "$name:latest" 6 > "$work/share/$name.tar"
