@@ -53,8 +53,6 @@ pub(crate) fn run(received: Received, prepared: Result<(), StepError>, layout: &
 pub(crate) fn detach() -> Result<(), StepError> {
     const STEP: &str = "monitor";
     rustix::process::setsid().attempt(STEP, || "setsid()".to_owned())?;
-    rustix::thread::set_name(c"jocker-monitor")
-        .attempt(STEP, || "prctl(PR_SET_NAME)".to_owned())?;
     // The launcher ignores it; here it would reap the container's process behind our back.
     sys::clone::ignore_signal(libc::SIGCHLD, false)
         .attempt(STEP, || "sigaction(SIGCHLD)".to_owned())?;

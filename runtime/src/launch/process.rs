@@ -1,6 +1,7 @@
 //! The launcher process: keeps a spare monitor forked, which takes the next request. It ends when the
 //! daemon is gone; the monitors go on.
 
+use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,7 +15,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::wire;
 use crate::cgroup::{self, Layout, unit};
-use crate::error::Attempt;
+use crate::error::{Attempt, StepError};
 use crate::monitor;
 use crate::sys::{self, clone::Side};
 
@@ -125,7 +126,8 @@ fn run_spare(daemon: OwnedFd, held: OwnedFd, layout: &Layout) -> ! {
 fn spare(daemon: OwnedFd, held: OwnedFd, layout: &Layout) {
     let prepared = set_parent_process_death_signal(Some(Signal::KILL))
         .attempt("monitor", || "prctl(PR_SET_PDEATHSIG)".to_owned())
-        .and_then(|()| monitor::detach());
+        .and_then(|()| monitor::detach())
+        .and_then(|()| call_oneself(c"jocker-spare"));
     let received = loop {
         match wire::receive(&daemon) {
             Ok(Some(Ok(received))) => break received,
@@ -137,11 +139,16 @@ fn spare(daemon: OwnedFd, held: OwnedFd, layout: &Layout) {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let prepared = prepared.and_then(|()| {
         set_parent_process_death_signal(None)
-            .attempt("monitor", || "prctl(PR_SET_PDEATHSIG)".to_owned())
+            .attempt("monitor", || "prctl(PR_SET_PDEATHSIG)".to_owned())?;
+        call_oneself(c"jocker-monitor")
     });
     let answered = wire::answer(&daemon, Ok(own));
     drop((daemon, held));
     if answered.is_ok() {
         monitor::run(received, prepared, layout);
     }
+}
+
+fn call_oneself(name: &CStr) -> Result<(), StepError> {
+    rustix::thread::set_name(name).attempt("monitor", || "prctl(PR_SET_NAME)".to_owned())
 }

@@ -159,16 +159,34 @@ fn is_frozen(group: &Path) -> bool {
 /// One monitor a running container, none without.
 fn monitors(daemon: &Daemon, world: &World) {
     let up = |state: &Value| matches!(state.as_str(), Some("running" | "paused"));
-    let (mut expected, mut count) = (0, 0);
+    let (mut expected, mut found) = (0, Vec::new());
     let matches = becomes(RESTS, || {
         let listed = daemon.list_all();
         expected = listed.iter().filter(|container| up(&container["State"])).count();
         let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let names = processes_in(&namespace());
-        count = names.iter().filter(|pid| name(pid).trim() == "jocker-monitor").count();
-        count == expected
+        found = processes_in(&namespace());
+        found.retain(|pid| name(pid).trim() == "jocker-monitor");
+        found.len() == expected
     });
     if !matches {
-        world.found(format!("{count} monitors for {expected} running containers"));
+        let watched: Vec<String> = found.iter().map(watched_by).collect();
+        let count = watched.len();
+        world.found(format!("{count} monitors for {expected} running containers: {watched:#?}"));
     }
+}
+
+/// A monitor's children: their command lines, states and control groups.
+fn watched_by(monitor: &u32) -> String {
+    let read = |path: String| fs::read_to_string(path).unwrap_or_default();
+    let children = read(format!("/proc/{monitor}/task/{monitor}/children"));
+    let of_child = |pid: &str| {
+        let command = read(format!("/proc/{pid}/cmdline")).replace('\0', " ");
+        let status = read(format!("/proc/{pid}/status"));
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or_default();
+        let groups = read(format!("/proc/{pid}/cgroup"));
+        let group = groups.lines().find(|line| line.contains("freezer")).unwrap_or_default();
+        format!("{command}({state}, {group})")
+    };
+    let children: Vec<String> = children.split_whitespace().map(of_child).collect();
+    format!("{monitor}: {}", children.join(", "))
 }
