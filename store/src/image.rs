@@ -1,5 +1,6 @@
 //! Images: a config, its layers, and the names that people and registries have for it.
 
+mod assemble;
 mod catalog;
 mod commit;
 mod derive;

@@ -6,14 +6,14 @@ use std::io::{self, BufReader, Read, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::{Image, ImageError, ImageId, Images, Manifest, NewImage, NewLayer};
+use super::{Image, ImageError, ImageId, Images, NewLayer};
 use crate::Inner;
 use crate::digest::{Digest, Hasher};
 use crate::durable;
 use crate::error::{Context, IoError};
 use crate::layer::pack::PackError;
 use crate::layer::{LayerError, Layers, chain_ids};
-use crate::layout::{self, CONFIG, MANIFEST, TAR};
+use crate::layout::{self, TAR};
 use crate::lease::Lease;
 use crate::pull::decompress::{self, Decoder};
 use crate::reference::Reference;
@@ -142,29 +142,7 @@ impl Images {
             let (blob, diff_id) = (layer.blob.clone(), layer.diff_id.clone());
             layers.push(NewLayer { blob, diff_id, chain_id });
         }
-        let diff_ids: Vec<&Digest> = layers.iter().map(|layer| &layer.diff_id).collect();
-        config.insert("rootfs".to_owned(), json!({"type": "layers", "diff_ids": diff_ids}));
-        let config = Value::Object(config).to_string();
-        let config_digest = self.inner.put(config.as_bytes())?;
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {"mediaType": CONFIG, "digest": config_digest, "size": config.len()},
-            "layers": descriptors,
-        })
-        .to_string();
-        Ok(self.commit(NewImage {
-            reference,
-            manifest: Manifest {
-                digest: self.inner.put(manifest.as_bytes())?,
-                media_type: MANIFEST.to_owned(),
-                size: manifest.len() as u64,
-            },
-            index: None,
-            registry_digest: None,
-            config: config_digest,
-            layers,
-        })?)
+        Ok(self.assemble(reference, config, &descriptors, layers)?)
     }
 
     fn unpack_fresh(&self, layer: &FreshLayer, chain_id: &Digest) -> Result<(), DeriveError> {
