@@ -60,6 +60,10 @@ pub struct Write {
     pub value: String,
 }
 
+/// What an update replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replaced(Vec<Write>);
+
 /// Access to device nodes: allowed or denied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRule {
@@ -305,15 +309,34 @@ impl Cgroup {
         }
     }
 
-    /// Sets the limits of another plan; those that it does not name stay. Device rules stay too.
-    pub fn update(&self, plan: &CgroupPlan) -> Result<(), CgroupError> {
+    /// Sets the limits of another plan; those that it does not name stay. Device rules stay too. If one is refused,
+    /// those that were written before it are taken back, except for what systemd was told.
+    pub fn update(&self, plan: &CgroupPlan) -> Result<Replaced, CgroupError> {
+        let replaced = Replaced(match &self.groups {
+            Groups::V1(groups) => groups.present(&plan.limits)?,
+            Groups::V2(group) => group.present(&plan.limits)?,
+        });
         if let Some(unit) = &plan.unit {
             unit.set(plan)
                 .map_err(|source| CgroupError::Systemd { unit: unit.name.clone(), source })?;
         }
+        if let Err(error) = self.limit(&plan.limits) {
+            // The first error is the one to tell; what is refused twice stays.
+            let _ = self.restore(&replaced);
+            return Err(error);
+        }
+        Ok(replaced)
+    }
+
+    /// Takes an update back.
+    pub fn restore(&self, replaced: &Replaced) -> Result<(), CgroupError> {
+        self.limit(&replaced.0)
+    }
+
+    fn limit(&self, limits: &[Write]) -> Result<(), CgroupError> {
         match &self.groups {
-            Groups::V1(groups) => groups.limit(&plan.limits),
-            Groups::V2(group) => group.limit(&plan.limits),
+            Groups::V1(groups) => groups.limit(limits),
+            Groups::V2(group) => group.limit(limits),
         }
     }
 

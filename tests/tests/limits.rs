@@ -172,3 +172,29 @@ fn shared_memory_has_its_size() {
     let seen = daemon.sh(&body, "grep ' /dev/shm ' /proc/mounts");
     assert!(seen.contains("size=8192k"), "{seen}");
 }
+
+/// What is in use in memory that cannot be reclaimed, the kernel of version 1 does not let a limit go below.
+#[test]
+fn a_change_that_is_refused_halfway_changes_nothing() {
+    let daemon = Daemon::start();
+    let script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=40 2>/dev/null; echo full; sleep 1000";
+    let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", script], "StopSignal": "SIGKILL",
+        "HostConfig": { "Memory": 100_663_296, "MemorySwap": 100_663_296, "CpuShares": 700,
+            "PidsLimit": 50, "ShmSize": 67_108_864 } }));
+    harness::eventually("memory in use", std::time::Duration::from_secs(20), || {
+        daemon.logs(&id).stdout.contains("full").then_some(())
+    });
+    let files = ["memory.limit_in_bytes", "cpu.shares", "pids.max"];
+    let seen = || files.map(|file| seen_outside(&id, &[file]));
+    let (before, told) = (seen(), daemon.inspect(&id)["HostConfig"].clone());
+    let update = |body: Value| daemon.http().post_json(&format!("/containers/{id}/update"), &body);
+    let less = json!({ "Memory": 8_388_608, "MemorySwap": 8_388_608, "CpuShares": 300,
+        "PidsLimit": 20 });
+    let text = update(less).expect(500).message();
+    assert!(text.starts_with(&format!("Cannot update container {id}: ")), "{text}");
+    assert_eq!(seen(), before);
+    assert_eq!(daemon.inspect(&id)["HostConfig"], told);
+    update(json!({ "CpuShares": 300, "PidsLimit": 20 })).expect(200);
+    assert_eq!(seen()[1..], ["300", "20"].map(str::to_owned));
+    assert_eq!(seen()[0], before[0]);
+}

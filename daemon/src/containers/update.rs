@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use api_spec::container::{CreateRequest, HostConfig};
-use runtime::cgroup::{self, Cgroup};
+use runtime::cgroup::{self, Cgroup, Replaced};
 
 use super::actor::Actor;
 use super::create::refuse_later;
@@ -46,15 +46,21 @@ impl Actor {
         let failed = |why: &dyn std::fmt::Display| format!("Cannot update container {id}: {why}");
         let host_config = merge(&self.definition.host_config, update)
             .map_err(|why| Error::Conflict(failed(&why)))?;
+        let mut replaced = None;
         if self.progress.state.running().is_some() {
             let written = self.write_limits(&host_config).await;
-            written.map_err(|error| Error::Internal(failed(&error)))?;
+            replaced = written.map_err(|error| Error::Internal(failed(&error)))?;
         }
         let definition =
             Arc::new(Definition { host_config, ..Definition::clone(&self.definition) });
         let writer =
             Writer::new(self.service.store.records(), &definition).map_err(Error::internal)?;
-        writer.update(&self.progress).map_err(Error::internal)?;
+        if let Err(error) = writer.update(&self.progress) {
+            if let Some(replaced) = replaced {
+                self.take_back(replaced).await;
+            }
+            return Err(Error::internal(error));
+        }
         self.writer = Arc::new(writer);
         self.service.registry().redefine(&definition);
         self.definition = definition;
@@ -62,8 +68,9 @@ impl Actor {
         Ok(Outcome::Done)
     }
 
-    /// Brings the limits of the running container to what `host_config` says.
-    async fn write_limits(&self, host_config: &HostConfig) -> Result<(), Error> {
+    /// Brings the limits of the running container to what `host_config` says: to all of it or, with an error, to
+    /// nothing of it. Says what was before, unless the container has ended meanwhile.
+    async fn write_limits(&self, host_config: &HostConfig) -> Result<Option<Replaced>, Error> {
         let (service, id) = (&self.service, &self.definition.id);
         let path = cgroup_path(host_config, &service.facts, id);
         let resources = spec::limits(host_config);
@@ -74,8 +81,19 @@ impl Actor {
         let written = tokio::task::spawn_blocking(write).await.map_err(Error::internal)?;
         match written {
             // It has ended in the middle of it; the limits are those of its next start.
-            Err(_) if !self.progress.state.running().is_some_and(signals::is_alive) => Ok(()),
-            written => written.map_err(Error::internal),
+            Err(_) if !self.progress.state.running().is_some_and(signals::is_alive) => Ok(None),
+            written => written.map(Some).map_err(Error::internal),
+        }
+    }
+
+    /// Brings back what [`Self::write_limits`] replaced.
+    async fn take_back(&self, replaced: Replaced) {
+        let (service, id) = (&self.service, &self.definition.id);
+        let path = cgroup_path(&self.definition.host_config, &service.facts, id);
+        let group = Cgroup::open(&path, &service.host.layout);
+        let written = tokio::task::spawn_blocking(move || group.restore(&replaced)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::error!(container.id = id, ?written, "limits are not what is recorded");
         }
     }
 }

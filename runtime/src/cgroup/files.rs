@@ -85,6 +85,40 @@ pub(super) fn limit<'a>(
     refused.into_iter().try_for_each(|(directory, limit)| write_limit(directory, limit))
 }
 
+/// The values that `limits` are about to replace, as limits. Of files with a line a device, devices that have no line
+/// stay out.
+pub(super) fn present<'a>(
+    limits: &'a [Write],
+    directory: impl Fn(&'a Write) -> Result<&'a Path, CgroupError>,
+) -> Result<Vec<Write>, CgroupError> {
+    let mut values = Vec::with_capacity(limits.len());
+    for limit in limits {
+        let directory = directory(limit)?;
+        let other = limit.or_file.as_ref().filter(|_| !directory.join(&limit.file).exists());
+        let file = other.unwrap_or(&limit.file);
+        let text = read(&directory.join(file))?;
+        values.extend(writable(file, &text).into_iter().map(|value| Write {
+            controller: limit.controller.clone(),
+            file: file.clone(),
+            or_file: None,
+            value,
+        }));
+    }
+    Ok(values)
+}
+
+/// What has to be written to a file of a group so that it reads like this again, one write an element.
+fn writable(file: &str, text: &str) -> Vec<String> {
+    if file == "memory.oom_control" {
+        return keyed(text, "oom_kill_disable").iter().map(ToString::to_string).collect();
+    }
+    match text.trim() {
+        // A write of nothing would be none.
+        "" => vec!["\n".to_owned()],
+        text => text.lines().map(str::to_owned).collect(),
+    }
+}
+
 fn write_limit(directory: &Path, limit: &Write) -> Result<(), CgroupError> {
     let path = directory.join(&limit.file);
     match (try_write(&path, &limit.value), &limit.or_file) {

@@ -66,16 +66,23 @@ impl Groups {
     }
 
     pub(super) fn limit(&self, limits: &[Write]) -> Result<(), CgroupError> {
-        files::limit(limits, |limit| {
-            if let Some(directory) = self.of(&limit.controller) {
-                return Ok(directory);
-            }
-            let unified = self.unified.as_deref().ok_or_else(|| CgroupError::NoController {
-                controller: limit.controller.clone(),
-            })?;
-            super::v2::enable(unified, &[&limit.controller])?;
-            Ok(unified)
-        })
+        files::limit(limits, |limit| self.limited_by(limit))
+    }
+
+    /// The values that these limits are about to replace.
+    pub(super) fn present(&self, limits: &[Write]) -> Result<Vec<Write>, CgroupError> {
+        files::present(limits, |limit| self.limited_by(limit))
+    }
+
+    /// The directory that has the file of a limit.
+    fn limited_by(&self, limit: &Write) -> Result<&Path, CgroupError> {
+        if let Some(directory) = self.of(&limit.controller) {
+            return Ok(directory);
+        }
+        let none = || CgroupError::NoController { controller: limit.controller.clone() };
+        let unified = self.unified.as_deref().ok_or_else(none)?;
+        super::v2::enable(unified, &[&limit.controller])?;
+        Ok(unified)
     }
 
     /// `devices.deny` and `devices.allow` take one rule a write; cgroup-v1/devices.rst.

@@ -69,6 +69,11 @@ impl Group {
         files::limit(limits, |_| Ok(&self.directory))
     }
 
+    /// The values that these limits are about to replace.
+    pub(super) fn present(&self, limits: &[Write]) -> Result<Vec<Write>, CgroupError> {
+        files::present(limits, |_| Ok(&self.directory))
+    }
+
     pub(super) fn attach(&self, pid: i32) -> Result<(), CgroupError> {
         files::write(&self.directory.join("cgroup.procs"), &pid.to_string())
     }
