@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::audit::pids_of_container;
+use crate::audit::{cgroups_of_container, pids_of_container};
 use crate::patience::becomes;
 
 static SWEPT: Once = Once::new();
@@ -49,8 +49,21 @@ pub(super) fn end_containers(data_root: &Path) {
     becomes(Duration::from_secs(10), || {
         let pids: Vec<_> = ids.iter().flat_map(|id| pids_of_container(id)).collect();
         end(&pids);
+        ids.iter().for_each(|id| thaw(id));
         pids.is_empty()
     });
+}
+
+/// Lets frozen processes go on: under version 1 they hear no signal, SIGKILL neither.
+fn thaw(id: &str) {
+    for group in cgroups_of_container(id) {
+        for (file, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+            let file = group.join(file);
+            if file.exists() {
+                let _gone_already = fs::write(file, value);
+            }
+        }
+    }
 }
 
 /// SIGKILL to each.
