@@ -143,10 +143,17 @@ pub(crate) async fn run(
             Asked::Reload => reload::reload(&app, &flags, &level).await,
         }
     };
-    tracing::info!(signal, "jockerd ends, containers go on");
+    let containers_end = app.config.shutdown_containers;
+    tracing::info!(signal, containers_end, "jockerd ends");
     notify(sd_notify::NotifyState::Stopping);
     stop.cancel();
-    shutdown::drain(&server, &mut signals, app.live.get().drain).await;
+    let limit = app.live.get().drain;
+    let containers = async {
+        if containers_end {
+            app.containers.shut_down(limit).await;
+        }
+    };
+    shutdown::drain(&server, &mut signals, limit, containers).await;
     Ok(())
 }
 

@@ -54,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) cgroups: Cgroups,
     /// How long requests may take to finish when the daemon is told to end.
     pub(crate) drain: Duration,
+    /// Containers are stopped when the daemon is told to end; they outlive every other end of it.
+    pub(crate) shutdown_containers: bool,
+    /// How long a container may take from its start to its program.
+    pub(crate) start_limit: Duration,
     /// Of containers whose client names none; `None` for json-file.
     pub(crate) log_driver: Option<String>,
     pub(crate) log_options: BTreeMap<String, String>,

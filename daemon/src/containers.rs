@@ -11,6 +11,7 @@
 mod actor;
 mod adopt;
 mod create;
+mod depends;
 mod devices;
 mod ended;
 mod error;
@@ -33,6 +34,7 @@ mod remove;
 mod rename;
 mod restart;
 mod select;
+mod shut_down;
 mod signals;
 mod start;
 mod state;
@@ -51,6 +53,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use api_spec::container::{
     ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, LogConfig,
@@ -122,6 +125,9 @@ struct Service {
     registry: Mutex<Registry>,
     /// Directories of running containers: one a container.
     run_root: PathBuf,
+    data_root: PathBuf,
+    /// How long a container may take from its start to its program.
+    start_limit: Duration,
 }
 
 /// How many containers there are, for `GET /info`.
@@ -158,6 +164,8 @@ impl Containers {
         Ok(Self(Arc::new(Service {
             networks,
             run_root: config.exec_root.join("containers"),
+            data_root: config.data_root.clone(),
+            start_limit: config.start_limit,
             filters: filters::Filters::default(),
             log_default: logging::default(config.log_driver.as_deref(), &config.log_options),
             execs: exec::Execs::default(),

@@ -75,19 +75,19 @@ pub(crate) async fn reload(app: &App, flags: &Flags, level: &Level) {
     }
     level.set(settings.log_level);
     let id = app.engine_id().await.unwrap_or_default();
-    app.events.publish(event(id, &settings));
+    app.events.publish(event(id, &settings, !app.config.shutdown_containers));
     app.live.set(settings);
     tracing::info!("the configuration is reloaded");
 }
 
 /// `reload` with the settings as dockerd writes them.
-fn event(id: String, settings: &Settings) -> Event {
+fn event(id: String, settings: &Settings, live_restore: bool) -> Event {
     let list = |list: &[String]| serde_json::json!(list).to_string();
     Event::new(Kind::Daemon, "reload", id)
         .with("debug", (settings.log_level == LogLevel::Debug).to_string())
         .with("insecure-registries", list(&settings.insecure_registries))
         .with("labels", list(&settings.labels))
-        .with("live-restore", "true")
+        .with("live-restore", live_restore.to_string())
         .with("max-concurrent-downloads", settings.max_concurrent_downloads.to_string())
         .with("name", host::name())
         .with("registry-mirrors", list(&settings.registry_mirrors))

@@ -1,4 +1,4 @@
-//! The end of the daemon: what asks for it, and what is waited for. Containers go on.
+//! The end of the daemon: what asks for it, and what is waited for.
 
 use std::time::Duration;
 
@@ -51,14 +51,24 @@ impl Signals {
     }
 }
 
-/// Waits for the requests in flight, at most `limit`; a second signal ends the wait.
-pub(crate) async fn drain(server: &Server, signals: &mut Signals, limit: Duration) {
-    tokio::select! {
-        () = server.drained() => tracing::info!("all requests are answered"),
-        () = tokio::time::sleep(limit) => {
-            let limit_s = limit.as_secs();
-            tracing::warn!(limit_s, "requests were still running at the end of the drain");
+/// Waits for the requests in flight, at most `limit`, and for `containers`; a second signal ends the wait.
+pub(crate) async fn drain(
+    server: &Server,
+    signals: &mut Signals,
+    limit: Duration,
+    containers: impl Future<Output = ()>,
+) {
+    let requests = async {
+        match tokio::time::timeout(limit, server.drained()).await {
+            Ok(()) => tracing::info!("all requests are answered"),
+            Err(_) => {
+                let limit_s = limit.as_secs();
+                tracing::warn!(limit_s, "requests were still running at the end of the drain");
+            }
         }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(requests, containers) } => {}
         signal = signals.end() => tracing::warn!(signal, "the drain was cut short"),
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Stat {
 }
 
 /// Start time of a process in clock ticks since boot. 0 when it can not be read.
-pub(crate) fn start_ticks(pid: i32) -> u64 {
+pub fn start_ticks(pid: i32) -> u64 {
     stat(pid).map_or(0, |stat| stat.start_ticks)
 }
 

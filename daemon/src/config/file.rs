@@ -45,7 +45,7 @@ pub(crate) struct File {
     pub(crate) tlscacert: Option<PathBuf>,
     pub(crate) tlscert: Option<PathBuf>,
     pub(crate) tlskey: Option<PathBuf>,
-    /// Containers always outlive the daemon; anything else is refused.
+    /// `false`: containers are stopped when the daemon is told to end.
     pub(crate) live_restore: Option<bool>,
 }
 
@@ -146,13 +146,7 @@ fn parse(text: &str) -> Result<File, String> {
         File::deserialize(serde_json::Value::Object(alone))
             .map_err(|error| format!("directive {key}: {error}"))?;
     }
-    let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if file.live_restore == Some(false) {
-        return Err(
-            "live-restore: false is not supported: containers outlive the daemon".to_owned()
-        );
-    }
-    Ok(file)
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -167,7 +161,6 @@ mod tests {
         assert!(parse(r#"{"icc":false}"#).unwrap_err().ends_with("by Jocker: icc"));
         assert!(parse(r#"{"debug":"x"}"#).is_err());
         assert!(parse("{").is_err());
-        assert!(parse(r#"{"live-restore":false}"#).is_err());
     }
 
     #[test]

@@ -126,6 +126,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) shutdown_timeout: Option<u64>,
 
+    /// Stop the containers, too, on SIGTERM, as with live-restore: false in the file
+    #[arg(long)]
+    pub(crate) shutdown_containers: bool,
+
+    /// Seconds that a container may take from its start to its program [default: 150]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) start_timeout: Option<u64>,
+
     /// Option of the runtime: native.cgroupdriver=cgroupfs|systemd [default: cgroupfs]
     #[arg(long = "exec-opt", value_name = "KEY=VALUE")]
     pub(crate) exec_opts: Vec<String>,

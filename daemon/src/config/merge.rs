@@ -19,6 +19,8 @@ const DEFAULT_PIDFILE: &str = "/var/run/jocker.pid";
 const DEFAULT_BRIDGE: &str = "jocker0";
 const DEFAULT_MTU_BYTES: u32 = 1500;
 const DEFAULT_DRAIN: Duration = Duration::from_secs(15);
+/// A little more than the monitor has patience with the container's init, which names the step that hangs.
+const DEFAULT_START_LIMIT: Duration = Duration::from_secs(150);
 const DEFAULT_CONCURRENT_DOWNLOADS: usize = 3;
 /// Longest name of a network interface (netdevice(7): `IFNAMSIZ` with its final zero byte is 16).
 const MAX_INTERFACE_BYTES: usize = 15;
@@ -56,6 +58,20 @@ impl Conflicts {
     }
 }
 
+impl Conflicts {
+    fn downloads(&mut self, flags: &Flags, file: &File) -> usize {
+        let (flag, file) = (flags.max_concurrent_downloads, file.max_concurrent_downloads);
+        let given = self.scalar("max-concurrent-downloads", flag, file);
+        given.unwrap_or(DEFAULT_CONCURRENT_DOWNLOADS)
+    }
+
+    /// The flag says no to what the file calls `live-restore`.
+    fn shutdown_containers(&mut self, flags: &Flags, file: &File) -> bool {
+        let flag = flags.shutdown_containers.then_some(false);
+        self.scalar("live-restore", flag, file.live_restore) == Some(false)
+    }
+}
+
 /// Merges and checks. Nothing outside is looked at.
 ///
 /// # Errors
@@ -63,6 +79,8 @@ impl Conflicts {
 pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, ConfigError> {
     let mut both = Conflicts::default();
     let tls = tls_settings(&mut both, &flags, &file);
+    let shutdown_containers = both.shutdown_containers(&flags, &file);
+    let downloads = both.downloads(&flags, &file);
     let hosts = both.list("hosts", flags.hosts, file.hosts);
     let pools =
         pools(&mut both, &flags.default_address_pools, file.default_address_pools.as_deref())?;
@@ -77,11 +95,6 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     let log_driver = both.scalar("log-driver", flags.log_driver, file.log_driver);
     let log_options = log_options(&mut both, &flags.log_opts, file.log_opts)?;
     check_log_default(log_driver.as_deref(), &log_options).map_err(ConfigError::Invalid)?;
-    let downloads = both.scalar(
-        "max-concurrent-downloads",
-        flags.max_concurrent_downloads,
-        file.max_concurrent_downloads,
-    );
     let exec_opts = both.list("exec-opts", flags.exec_opts, file.exec_opts);
     let cgroup_parent = both.scalar("cgroup-parent", flags.cgroup_parent, file.cgroup_parent);
     let hosts = parse_hosts(&hosts)?;
@@ -113,7 +126,7 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
             flags.registry_mirrors,
             file.registry_mirrors,
         ),
-        max_concurrent_downloads: at_least_one(downloads.unwrap_or(DEFAULT_CONCURRENT_DOWNLOADS))?,
+        max_concurrent_downloads: at_least_one(downloads)?,
         bridge: checked_bridge(bridge, bip.is_some())?,
         bip: bip.map(|text| parse_bip(&text)).transpose()?,
         publish_on: ip.map(|text| parse_publish_on(&text)).transpose()?,
@@ -121,6 +134,8 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         address_pools: pools,
         labels: checked_labels(labels)?,
         drain: drain.map_or(DEFAULT_DRAIN, Duration::from_secs),
+        shutdown_containers,
+        start_limit: start_limit(flags.start_timeout),
         log_driver,
         log_options,
         embedded_image: flags.embedded_image,
@@ -181,6 +196,10 @@ fn log_options(
     };
     let flags = (!flags.is_empty()).then_some(flags);
     Ok(both.one("log-opts", flags, file, show).unwrap_or_default())
+}
+
+fn start_limit(seconds: Option<u64>) -> Duration {
+    seconds.map_or(DEFAULT_START_LIMIT, Duration::from_secs)
 }
 
 fn parse_hosts(texts: &[String]) -> Result<Vec<Host>, ConfigError> {
@@ -255,6 +274,16 @@ mod tests {
         assert_eq!(config.data_root, Path::new(DEFAULT_DATA_ROOT));
         assert_eq!(config.bridge, DEFAULT_BRIDGE);
         assert_eq!(config.log_level, LogLevel::Info);
+        assert!(!config.shutdown_containers);
+    }
+
+    #[test]
+    fn containers_end_with_the_daemon_only_when_that_is_said() {
+        let flag = || Flags { shutdown_containers: true, ..Flags::default() };
+        assert!(merged(flag(), "{}").unwrap().shutdown_containers);
+        assert!(merged(Flags::default(), r#"{"live-restore":false}"#).unwrap().shutdown_containers);
+        assert!(!merged(Flags::default(), r#"{"live-restore":true}"#).unwrap().shutdown_containers);
+        assert!(merged(flag(), r#"{"live-restore":true}"#).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::launch::MonitorPid;
 use runtime::monitor::protocol::State as MonitorState;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -53,6 +54,8 @@ pub(super) struct Actor {
     pub(super) exits: u64,
     pub(super) run_dir: RunDir,
     pub(super) control: Option<Control>,
+    /// The monitor of the last start, if this daemon made it.
+    pub(super) monitor: Option<MonitorPid>,
     /// Who asked for the start that is under way, and what each is told if it succeeds.
     pub(super) starting: Vec<(Reply, Outcome)>,
     /// The start under way is the second half of a restart.
@@ -67,6 +70,12 @@ pub(super) struct Actor {
     pub(super) pausing: Option<Pausing>,
     /// Its restart policy does not matter at the next end.
     pub(super) last_run: bool,
+    /// The daemon ends and takes it along: it is not started again.
+    pub(super) ending: bool,
+    /// When the start under way has taken too long.
+    pub(super) start_limit: Option<Instant>,
+    /// The preparation of a start that was given up, while it still hangs.
+    pub(super) stuck: Option<tokio::task::JoinHandle<()>>,
     /// The start under way is of a daemon that has died.
     pub(super) inherited_start: bool,
     pub(super) restart_at: Option<Instant>,
@@ -106,6 +115,7 @@ impl Actor {
             name,
             exits: 0,
             control,
+            monitor: None,
             starting: Vec::new(),
             again: false,
             stopping: Stopping::default(),
@@ -115,6 +125,9 @@ impl Actor {
             deferred: Vec::new(),
             pausing: None,
             last_run: progress.stopped_by_client,
+            ending: false,
+            start_limit: None,
+            stuck: None,
             inherited_start: progress.state == State::Starting,
             restart_at: None,
             restart_pause: None,
@@ -131,8 +144,8 @@ impl Actor {
     pub(super) async fn run(mut self) {
         while !matches!(self.progress.state, State::Removed(_)) {
             let look = self.pausing.as_ref().map(|pausing| pausing.next_look);
-            let deadline =
-                [look, self.stopping.kill_at, self.restart_at].into_iter().flatten().min();
+            let deadlines = [look, self.stopping.kill_at, self.restart_at, self.start_limit];
+            let deadline = deadlines.into_iter().flatten().min();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command).await,
@@ -170,6 +183,7 @@ impl Actor {
                 Ok(_) => self.restart(signal, timeout, reply).await,
                 Err(error) => _ = reply.send(Err(error)),
             },
+            Command::ShutDown(reply) => self.shut_down(reply),
             Command::Pause(reply) => self.pause(reply),
             Command::Unpause(reply) => _ = reply.send(self.unpause()),
             Command::Rename { name, reply } => _ = reply.send(self.rename(&name)),
@@ -196,6 +210,9 @@ impl Actor {
     }
 
     pub(super) fn admit(&self, request: Request) -> Result<Admission, Error> {
+        if self.ending && matches!(request, Request::Start | Request::Restart) {
+            return Err(self.daemon_ends());
+        }
         match self.progress.state.admit(request) {
             Admission::Refuse(refusal) => Err(refusal.error(&self.definition.id, &self.name)),
             admission => Ok(admission),
@@ -243,7 +260,9 @@ impl Actor {
         if self.pausing.as_ref().is_some_and(|pausing| pausing.next_look <= now) {
             self.look_whether_paused();
         }
-        if self.stopping.kill_at.take_if(passed).is_some() {
+        if self.start_limit.take_if(passed).is_some() {
+            self.start_hangs().await;
+        } else if self.stopping.kill_at.take_if(passed).is_some() {
             self.kill_now();
         } else if self.restart_at.take_if(passed).is_some() {
             self.progress.restart_count += 1;

@@ -1,9 +1,13 @@
 //! Coming up: every stored container gets its actor again. Those that run are found by their monitor's socket; the
 //! ends that happened without a daemon are read from the exit records.
 
+mod machine;
+
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime::monitor::protocol::Role;
 
@@ -11,10 +15,14 @@ use super::Service;
 use super::actor::{Actor, Seed};
 use super::ended::UNSEEN_EXIT_CODE;
 use super::error::Error;
+use super::handle::Handle;
 use super::monitor::{Control, RunDir};
-use super::record::{self, Progress, Stored, Writer};
+use super::record::{self, Definition, Progress, Stored, Writer};
 use super::restart;
 use super::state::{Exit, State};
+
+/// How long a container waits for another one that it needs.
+const PEER_LIMIT: Duration = Duration::from_secs(15);
 
 impl Service {
     pub(super) fn adopt(self: &Arc<Self>) -> Result<(), Error> {
@@ -22,20 +30,46 @@ impl Service {
         root.recursive(true).mode(0o700).create(&self.run_root).map_err(Error::internal)?;
         let stored = record::load(&self.store.records()).map_err(Error::internal)?;
         let ids: Vec<String> = stored.iter().map(|stored| stored.definition.id.clone()).collect();
+        let anew = machine::started_anew(&self.data_root)?;
         // First all handles, then the actors: one that is started at once may look for another.
         let mut actors = Vec::with_capacity(stored.len());
         for stored in stored {
-            actors.push(self.adopt_one(stored)?);
+            actors.push(self.adopt_one(stored, anew)?);
         }
         self.networks.settle();
+        let firsts: HashMap<String, First> =
+            actors.iter().map(|(actor, first)| (actor.definition.id.clone(), *first)).collect();
         for (actor, first) in actors {
-            tokio::spawn(actor.adopted(first));
+            let needed = self.awaited(&actor.definition, first, &firsts);
+            tokio::spawn(async move {
+                for peer in needed {
+                    peer.comes_up().await;
+                }
+                actor.adopted(first).await;
+            });
         }
         self.sweep_run_root(&ids);
         Ok(())
     }
 
-    fn adopt_one(self: &Arc<Self>, stored: Stored) -> Result<(Actor, First), Error> {
+    /// The containers that this one needs and that are about to be started, as it may be.
+    fn awaited(
+        &self,
+        definition: &Definition,
+        first: First,
+        firsts: &HashMap<String, First>,
+    ) -> Vec<Handle> {
+        let may_start = |first| matches!(first, First::Start | First::FindEnd | First::Lost);
+        if !may_start(first) || !restart::has_policy(&definition.host_config.restart_policy) {
+            return Vec::new();
+        }
+        let mut needed = self.needs(definition);
+        needed.retain(|id| firsts.get(id).is_some_and(|first| may_start(*first)));
+        needed.iter().filter_map(|id| self.resolve(id).ok()).collect()
+    }
+
+    /// `anew`: the machine was started since.
+    fn adopt_one(self: &Arc<Self>, stored: Stored, anew: bool) -> Result<(Actor, First), Error> {
         let Stored { definition, name, progress } = stored;
         let run_dir = RunDir::new(&self.run_root, &definition.id);
         for attachment in &progress.networks {
@@ -45,19 +79,23 @@ impl Service {
             }
         }
         let was_up = progress.state.is_live();
-        let control = match was_up {
+        let control = match was_up && !anew {
             true => run_dir.connect(Role::Control).ok(),
             false => None,
         };
-        let policy = &definition.host_config.restart_policy;
-        let by_policy = restart::applies_at_boot(policy, progress.stopped_by_client);
         let first = match &progress.state {
             state if state.is_live() && control.is_some() => First::GoOn,
+            state if state.is_live() && anew => First::Lost,
             state if state.is_live() => First::FindEnd,
             State::Removing(_) => First::Remove,
             State::Restarting(_) => First::Start,
             State::Exited(_) if definition.host_config.auto_remove => First::Remove,
-            State::Exited(_) if by_policy => First::Start,
+            State::Exited(exit)
+                if exit.started_at.is_some()
+                    && restart::applies_at_boot(&definition, &progress) =>
+            {
+                First::Start
+            }
             _ => First::Nothing,
         };
         let volumes = definition.volumes.iter().map(|each| each.name.clone());
@@ -71,7 +109,7 @@ impl Service {
             progress,
         };
         let (actor, handle) = Actor::new(self, seed);
-        if first == First::FindEnd {
+        if matches!(first, First::FindEnd | First::Lost) {
             actor.show_end();
         }
         self.registry().insert(handle, &name);
@@ -90,6 +128,22 @@ impl Service {
     }
 }
 
+impl Handle {
+    /// Waits until it runs, or has been given up; not for ever.
+    async fn comes_up(&self) {
+        let mut snapshot = self.snapshot.clone();
+        let settled = snapshot.wait_for(|seen| match &seen.progress.state {
+            State::Running(_) | State::Paused(_) | State::Removing(_) | State::Removed(_) => true,
+            // Started and not come up, or not to be started.
+            State::Exited(exit) => !exit.error.is_empty() || seen.exits > 0,
+            State::Created | State::Starting | State::Restarting(_) => false,
+        });
+        if tokio::time::timeout(PEER_LIMIT, settled).await.is_err() {
+            tracing::warn!(container.id = self.id(), "does not come up; what needs it goes on");
+        }
+    }
+}
+
 /// What an adopted container needs first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
@@ -97,6 +151,8 @@ enum First {
     GoOn,
     /// It ran, and its monitor is gone.
     FindEnd,
+    /// It ran before the machine was started anew.
+    Lost,
     /// Its removal was under way, or is due.
     Remove,
     /// Its restart policy wants it up.
@@ -129,6 +185,7 @@ impl Actor {
             }
             First::Nothing => {}
             First::FindEnd => self.monitor_gone().await,
+            First::Lost => self.machine_gone().await,
             First::Remove => self.remove_now().await,
             First::Start => self.start().await,
         }

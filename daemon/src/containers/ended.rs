@@ -36,6 +36,7 @@ impl Actor {
         if !self.progress.state.is_live() {
             return;
         }
+        self.start_limit = None;
         // So short a life that its beginning was not heard of.
         for (reply, outcome) in self.starting.drain(..) {
             _ = reply.send(Ok(outcome));
@@ -76,6 +77,26 @@ impl Actor {
         self.finish(exit).await;
     }
 
+    /// The machine was started anew since it ran: it ended with it, unless an end was recorded before.
+    pub(super) async fn machine_gone(&mut self) {
+        let record = self.new_record();
+        self.clear_cgroup().await;
+        if let Some(record) = record {
+            return self.ended(&record).await;
+        }
+        if self.inherited_start {
+            return self.never_began().await;
+        }
+        let running = self.progress.state.running();
+        let exit = Exit {
+            exit_code: UNSEEN_EXIT_CODE,
+            started_at: running.map(|running| running.started_at.clone()),
+            finished_at: Some(jiff::Timestamp::now().to_string()),
+            ..Exit::default()
+        };
+        self.finish(exit).await;
+    }
+
     /// The exit record of the run that the state is about. An older one may lie there when the daemon died early in
     /// a start.
     pub(super) fn new_record(&self) -> Option<ExitRecord> {
@@ -91,15 +112,14 @@ impl Actor {
 
     /// A daemon died in the middle of a start that came to nothing: it has not been.
     async fn never_began(&mut self) {
-        self.inherited_start = false;
+        (self.inherited_start, self.start_limit) = (false, None);
         self.end_leases().await;
         self.progress.state = self.before_start();
         self.publish();
         self.persist();
-        let policy = &self.definition.host_config.restart_policy;
         if self.definition.host_config.auto_remove {
             self.remove_now().await;
-        } else if restart::applies_at_boot(policy, self.progress.stopped_by_client) {
+        } else if restart::applies_at_boot(&self.definition, &self.progress) {
             self.start().await;
         }
         self.take_up_deferred().await;
@@ -136,7 +156,7 @@ impl Actor {
     }
 
     /// Kills what is left of the container and removes its control group: the monitor can not any more.
-    async fn clear_cgroup(&self) {
+    pub(super) async fn clear_cgroup(&self) {
         let (service, definition) = (self.service.clone(), self.definition.clone());
         let clear = move || {
             let path = cgroup_path(&definition.host_config, &service.facts, &definition.id);

@@ -19,6 +19,7 @@ use super::launchers::Connections;
 use super::monitor::Control;
 use super::names;
 use super::signals::{self, SIGKILL};
+use super::start::limit::end_monitor;
 use super::state::Request;
 use super::state::{Admission, Running};
 use runtime::monitor::protocol::State as MonitorState;
@@ -283,12 +284,18 @@ impl Service {
         let running = running(&exec.container, &exec.container.snapshot().name)?;
         let task = launch::Task { service: Arc::clone(self), exec: Arc::clone(exec), running, how };
         let work = tokio::task::spawn_blocking(move || task.run());
-        let Connections { control, streams } = work.await.map_err(Error::internal)??;
+        let Connections { control, streams, monitor } = work.await.map_err(Error::internal)??;
         let stream = streams.into_iter().next().map(UnixStream::from_std);
         let stream = stream.transpose().map_err(Error::internal)?;
         let mut control = Control::new(control).map_err(Error::internal)?;
         loop {
-            match control.next().await {
+            let Ok(said) = tokio::time::timeout(self.start_limit, control.next()).await else {
+                end_monitor(monitor);
+                let limit = self.start_limit.as_secs();
+                let why = format!("start of exec {}: no answer after {limit} s", exec.id);
+                return Err(Error::Internal(why));
+            };
+            match said {
                 Some(MonitorState::Running { pid, start_ticks, started_at }) => {
                     exec.pid.get_or_init(|| pid);
                     let running = Running { pid, start_ticks, started_at };

@@ -67,6 +67,8 @@ pub(super) enum Command {
         timeout: Option<i64>,
         reply: Reply,
     },
+    /// The daemon ends and takes the container along.
+    ShutDown(Reply),
     Pause(Reply),
     Unpause(Reply),
     Rename {
@@ -116,6 +118,7 @@ impl Command {
     pub(super) fn refuse(self, error: Error) {
         match self {
             Self::Start(reply)
+            | Self::ShutDown(reply)
             | Self::Pause(reply)
             | Self::Unpause(reply)
             | Self::Stop { reply, .. }

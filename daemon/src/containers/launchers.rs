@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runtime::launch::{LaunchError, LaunchFds, LaunchRequest, Launcher};
+use runtime::launch::{LaunchError, LaunchFds, LaunchRequest, Launcher, MonitorPid};
 
 use super::error::Error;
 
@@ -22,6 +22,8 @@ pub(super) struct Launchers(Mutex<Arc<Launcher>>);
 pub(super) struct Connections {
     pub(super) control: UnixStream,
     pub(super) streams: Vec<UnixStream>,
+    /// The monitor itself, unless it was made with a launcher's last breath.
+    pub(super) monitor: Option<MonitorPid>,
 }
 
 impl Launchers {
@@ -41,7 +43,7 @@ impl Launchers {
             let launcher = self.current();
             let (fds, connections) = connect()?;
             let error = match launcher.launch(request, fds) {
-                Ok(_) => return Ok(connections),
+                Ok(monitor) => return Ok(Connections { monitor: Some(monitor), ..connections }),
                 Err(error @ LaunchError::Hand { .. }) => error,
                 Err(error) => return Err(Error::internal(error)),
             };

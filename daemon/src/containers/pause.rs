@@ -138,7 +138,7 @@ impl Actor {
         }
     }
 
-    fn cgroup(&self) -> Cgroup {
+    pub(super) fn cgroup(&self) -> Cgroup {
         let (service, definition) = (&self.service, &self.definition);
         let path = cgroup_path(&definition.host_config, &service.facts, &definition.id);
         Cgroup::open(&path, &service.host.layout)

@@ -25,6 +25,7 @@ use super::monitor::{self, RunDir};
 use super::networks::{Attachment, Linked, addresses};
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
+use super::start::limit::Stage;
 use crate::spec::{self, Files, Mode, Resolver, Source, mode};
 
 /// The OCI runtime spec of the container's last start.
@@ -45,6 +46,8 @@ pub(super) struct Task {
     pub(super) peers: Peers,
     /// Clients that are to be connected before the program runs.
     pub(super) attaches: Vec<Streams>,
+    /// How far it has come.
+    pub(super) stage: Arc<Stage>,
 }
 
 /// A start that is under way; how it goes comes over `control`.
@@ -82,12 +85,14 @@ impl Task {
     /// Carries the start out up to the launch.
     pub(super) fn run(mut self) -> Result<Launched, Error> {
         let mut undo = Undo::default();
+        self.stage.enter("networks")?;
         let linked = self.service.linked(&self.definition, &self.name)?;
         let networks = self.lease(&mut undo)?;
         self.progress.networks.clone_from(&networks);
         crash::step("start.leased");
         self.writer.update(&self.progress).map_err(Error::internal)?;
         crash::step("start.recorded");
+        self.stage.enter("files of the container")?;
         let snapshot = self.snapshot()?;
         self.service.views.give_way(&self.definition.id);
         if self.definition.host_config.auto_remove && self.progress.last_exit.is_some() {
@@ -96,9 +101,11 @@ impl Task {
         let netns = self.netns(&networks, &mut undo)?;
         crash::step("start.connected");
         let files = self.files(&snapshot, &networks, &linked)?;
+        self.stage.enter("sources of binds and volumes")?;
         self.bind_sources()?;
         let (spec, plan) = self.plan(&files, &linked)?;
         crash::step("start.compiled");
+        self.stage.leave()?;
         let launched = self.launch(plan, &snapshot, netns.as_ref(), networks, &mut undo)?;
         undo.forget();
         crash::step("start.launched");
@@ -242,7 +249,10 @@ impl Task {
             streams.push(ours);
         }
         let netns = netns.map(OwnedFd::try_clone).transpose()?;
-        Ok((LaunchFds { listener, clients, netns, target: None }, Connections { control, streams }))
+        Ok((
+            LaunchFds { listener, clients, netns, target: None },
+            Connections { control, streams, monitor: None },
+        ))
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use api_spec::container::RestartPolicy;
 
+use super::record::{Definition, Progress};
+
 /// Pause before the first restart; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -15,7 +17,7 @@ pub(super) fn has_policy(policy: &RestartPolicy) -> bool {
     !matches!(policy.name.as_str(), "" | "no")
 }
 
-/// Whether a container that ended with this code is started again.
+/// Whether a container that ended with this code is started again: at its end, and when a daemon comes up.
 pub(super) fn applies(
     policy: &RestartPolicy,
     exit_code: i32,
@@ -33,13 +35,11 @@ pub(super) fn applies(
     }
 }
 
-/// Whether a container that was running, or should have been, is started when the daemon comes up.
-pub(super) fn applies_at_boot(policy: &RestartPolicy, stopped_by_client: bool) -> bool {
-    match policy.name.as_str() {
-        "always" => true,
-        "unless-stopped" => !stopped_by_client,
-        _ => false,
-    }
+/// Whether a container that does not run is started when a daemon comes up.
+pub(super) fn applies_at_boot(definition: &Definition, progress: &Progress) -> bool {
+    let exit_code = progress.state.exit().map_or(0, |exit| exit.exit_code);
+    let policy = &definition.host_config.restart_policy;
+    applies(policy, exit_code, progress.restart_count, progress.stopped_by_client)
 }
 
 /// The pause after `previous`.
@@ -68,8 +68,6 @@ mod tests {
         // A signal that a client sent, and that was not meant to end it.
         assert!(applies(&policy("always", 0), 1, 0, true));
         assert!(!applies(&policy("unless-stopped", 0), 1, 0, true));
-        assert!(!applies_at_boot(&policy("unless-stopped", 0), true));
-        assert!(applies_at_boot(&policy("always", 0), true));
     }
 
     #[test]

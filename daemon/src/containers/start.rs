@@ -1,10 +1,13 @@
 //! Starting: what the actor does around it. The steps themselves are in [`super::prepare`].
 
+pub(super) mod limit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::StepError;
 use store::crash;
+use tokio::time::Instant;
 
 use super::actor::Actor;
 use super::error::{Error, exit_code};
@@ -13,6 +16,7 @@ use super::monitor::Control;
 use super::prepare::{Launched, Task};
 use super::state::{Exit, Running, State};
 use crate::spec::{Joined, Mode, mode};
+use limit::Stage;
 
 /// How long the monitor of the last run may take to let go of the root file system and its control group.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +39,7 @@ impl Actor {
         self.progress.stopped_by_client = false;
         (self.last_run, self.inherited_start) = (false, false);
         self.publish();
-        let launched = match self.peers() {
+        let launched = match self.refuse_while_stuck().and_then(|()| self.peers()) {
             Ok(peers) => self.launch(peers).await,
             Err(error) => Err(error),
         };
@@ -45,7 +49,8 @@ impl Actor {
         }
     }
 
-    async fn launch(&self, peers: Peers) -> Result<Launched, Error> {
+    async fn launch(&mut self, peers: Peers) -> Result<Launched, Error> {
+        let stage = Arc::new(Stage::default());
         let task = Task {
             service: Arc::clone(&self.service),
             definition: Arc::clone(&self.definition),
@@ -55,13 +60,16 @@ impl Actor {
             run_dir: self.run_dir.clone(),
             peers,
             attaches: self.waiting.iter().map(|waiting| waiting.streams).collect(),
+            stage: Arc::clone(&stage),
         };
-        tokio::task::spawn_blocking(move || task.run()).await.map_err(Error::internal)?
+        self.bounded(tokio::task::spawn_blocking(move || task.run()), &stage).await
     }
 
     async fn launched(&mut self, launched: Launched) {
         self.progress.networks = launched.networks;
-        let Connections { control, streams } = launched.connections;
+        let Connections { control, streams, monitor } = launched.connections;
+        self.monitor = monitor;
+        self.start_limit = Instant::now().checked_add(self.service.start_limit);
         for (waiting, stream) in std::mem::take(&mut self.waiting).into_iter().zip(streams) {
             match tokio::net::UnixStream::from_std(stream) {
                 // An error only says that the client has gone meanwhile.
@@ -78,6 +86,7 @@ impl Actor {
     /// The program runs.
     pub(super) async fn runs(&mut self, running: Running) {
         crash::step("start.heard");
+        self.start_limit = None;
         self.progress.state = State::Running(running);
         self.begin_health();
         self.inherited_start = false;
@@ -103,7 +112,7 @@ impl Actor {
     }
 
     pub(super) async fn failed(&mut self, exit_code: i32, error: Error) {
-        self.again = false;
+        (self.again, self.start_limit) = (false, None);
         let before = self.progress.last_exit.as_ref();
         let exit = Exit {
             exit_code,

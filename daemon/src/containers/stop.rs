@@ -12,7 +12,7 @@ use super::signals::{self, SIGKILL, SIGTERM};
 use super::state::State;
 
 /// Seconds between the stop signal and SIGKILL when neither client nor container says.
-const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
+pub(super) const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
 
 impl Actor {
     /// The stop signal now, SIGKILL after the timeout. The reply goes out at the end of the container.
@@ -56,7 +56,7 @@ impl Actor {
         self.start().await;
     }
 
-    fn stop_process(&mut self, signal: Option<i32>, timeout: Option<i64>) {
+    pub(super) fn stop_process(&mut self, signal: Option<i32>, timeout: Option<i64>) {
         let config = &self.definition.config;
         let own = || signals::parse(&config.stop_signal);
         let signal = signal.or_else(own).unwrap_or(SIGTERM);

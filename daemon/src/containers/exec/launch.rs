@@ -63,7 +63,7 @@ impl Task {
         let target = Some(target.try_clone()?);
         Ok((
             LaunchFds { clients, target, ..LaunchFds::default() },
-            Connections { control, streams },
+            Connections { control, streams, monitor: None },
         ))
     }
 

@@ -94,7 +94,7 @@ fn gather(app: &App, api: Api) -> Info {
         )]),
         default_runtime: RUNTIME_NAME.to_owned(),
         swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
-        live_restore_enabled: true,
+        live_restore_enabled: !app.config.shutdown_containers,
         init_binary: "docker-init".to_owned(),
         containerd_commit: commit(),
         runc_commit: commit(),

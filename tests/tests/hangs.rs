@@ -1,0 +1,108 @@
+//! Starts that hang where a file system does not answer: the client hears where, and nothing is left.
+//!
+//! The file system is one in user space whose other side says nothing, fuse(4).
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use harness::audit::{cgroups_of_container, pids_of_container};
+use harness::daemon::Options;
+use harness::{Daemon, becomes, eventually};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A mount that answers nothing until it is dropped; what waits for it fails then.
+struct Silent {
+    device: Option<File>,
+    place: PathBuf,
+}
+
+impl Silent {
+    #[track_caller]
+    fn at(place: &Path) -> Self {
+        let device = OpenOptions::new().read(true).write(true).open("/dev/fuse");
+        let device = device.expect("/dev/fuse");
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount(Some("silent"), place, Some("fuse"), flags, Some(options.as_str())).expect("mount");
+        Self { device: Some(device), place: place.to_owned() }
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        drop(self.device.take());
+        let _gone_already = umount2(&self.place, MntFlags::MNT_DETACH);
+    }
+}
+
+fn daemon() -> Option<Daemon> {
+    Options::new().arg("--start-timeout").arg("2").start()
+}
+
+/// A start that is given up: its text, and what must hold afterwards.
+#[track_caller]
+fn is_given_up(daemon: &Daemon, id: &str, what: &str) {
+    let begin = Instant::now();
+    let text = daemon.http().post(&format!("/containers/{id}/start")).expect(500).message();
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    let expected = format!("start of container: {what}");
+    assert!(text.starts_with(&expected) && text.ends_with("no answer after 2 s"), "{text}");
+    let state = daemon.inspect(id)["State"].clone();
+    let shown = (&state["Status"], &state["ExitCode"], &state["Error"]);
+    assert_eq!(shown, (&json!("created"), &json!(128), &json!(text)), "{state}");
+    assert_eq!(pids_of_container(id), [0_u32; 0]);
+    let gone = becomes(Duration::from_secs(5), || cgroups_of_container(id).is_empty());
+    assert!(gone, "{:?}", cgroups_of_container(id));
+}
+
+fn bind(source: &Path) -> Value {
+    json!({ "Binds": [format!("{}:/bound", source.display())] })
+}
+
+#[test]
+fn a_source_of_a_bind_does_not_answer() {
+    let Some(daemon) = daemon() else { return };
+    let place = TempDir::new().expect("a directory");
+    let id = daemon.create(&json!({ "Cmd": ["true"],
+        "HostConfig": bind(&place.path().join("below")) }));
+    let silent = Silent::at(place.path());
+    is_given_up(&daemon, &id, "sources of binds and volumes");
+    let text = daemon.http().post(&format!("/containers/{id}/start")).expect(409).message();
+    assert_eq!(text, format!("an earlier start of container {id} still hangs"));
+    // Others do not notice.
+    assert_eq!(daemon.run(&json!({ "Cmd": ["sh", "-c", "exit 4"] })).code, 4);
+    drop(silent);
+    fs::create_dir_all(place.path().join("below")).expect("a directory");
+    eventually("a start", Duration::from_secs(10), || {
+        let answer = daemon.http().post(&format!("/containers/{id}/start"));
+        (answer.status == 204).then_some(())
+    });
+    assert_eq!(daemon.wait(&id), 0);
+}
+
+#[test]
+fn the_program_s_file_system_does_not_answer() {
+    let Some(daemon) = daemon() else { return };
+    let place = TempDir::new().expect("a directory");
+    fs::create_dir(place.path().join("silent")).expect("a directory");
+    let _silent = Silent::at(&place.path().join("silent"));
+    let id = daemon.create(&json!({ "Cmd": ["/bound/silent/program"],
+        "HostConfig": bind(place.path()) }));
+    is_given_up(&daemon, &id, "init, mounts and program (pid ");
+}
+
+#[test]
+fn the_root_s_file_system_does_not_answer() {
+    let Some(daemon) = daemon() else { return };
+    let id = daemon.create(&json!({ "Cmd": ["true"] }));
+    let upper = daemon.data_root().join("containers").join(&id).join("upper");
+    let silent = Silent::at(&upper);
+    is_given_up(&daemon, &id, "monitor, root file system and control groups (pid ");
+    drop(silent);
+    daemon.start_container(&id);
+    assert_eq!(daemon.wait(&id), 0);
+}
