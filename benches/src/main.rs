@@ -10,6 +10,7 @@ mod footprint;
 mod logs;
 mod memory;
 mod peer;
+mod ps;
 mod pull;
 mod requests;
 mod table;
@@ -98,6 +99,9 @@ fn main() -> Result<()> {
     }
     if flags.wants("requests") {
         requests::measure(&peers, &mut table)?;
+    }
+    if flags.wants("ps") {
+        ps::measure(&peers, &mut table);
     }
     if flags.wants("logs") {
         logs::measure(&peers, flags.log_rounds, flags.log_lines, &mut table)?;
