@@ -7,6 +7,7 @@ use clap_complete::Shell;
 mod container;
 mod files;
 mod groups;
+mod network;
 
 pub(crate) use container::{ContainerOptions, CreateArgs, PullPolicy, RunArgs};
 pub(crate) use files::{
@@ -16,6 +17,10 @@ pub(crate) use groups::{
     ContainerCommand, DfArgs, ImageCommand, PruneAllArgs, PruneArgs, StatsArgs, SystemCommand,
     SystemPruneArgs, TopArgs, UpdateArgs, VolumeCommand, VolumeCreateArgs, VolumeLsArgs,
     VolumeRmArgs,
+};
+pub(crate) use network::{
+    NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs, NetworkLsArgs,
+    NetworkRmArgs,
 };
 
 /// Fits a screen of 24 lines by 80 columns; a test holds it to that.
@@ -35,11 +40,11 @@ Containers                Inside containers         Images
   rm      Remove          Everything                Groups
   rename  Another name      inspect All, as JSON      container Prune
   update  Its limits        events  As they happen    image   Prune
-  ps      List              info    Of the daemon     volume  Create, ls, rm
-  completion  For shells    version Of both           system  Disk use, prune
+  ps      List              info    Of the daemon     network Create, connect
+  completion  For shells    version Of both           volume  Create, ls, rm
+                                                      system  Disk use, prune
 Options
-  -H, --host URL   The daemon's socket; else JOCKER_HOST, then DOCKER_HOST,
-                   then unix:///var/run/jocker.sock
+  -H, --host URL   Socket; else JOCKER_HOST, DOCKER_HOST, /var/run/jocker.sock
   -v, --version    Show the client's version
       --help       Show this
 jocker COMMAND --help says more. For example: jocker run --rm busybox echo hi
@@ -127,6 +132,9 @@ pub(crate) enum Command {
     /// Manage images
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Manage networks
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// Manage volumes
     #[command(subcommand)]
     Volume(VolumeCommand),

@@ -24,6 +24,7 @@ mod images;
 mod info;
 mod inspect;
 mod logs;
+mod network;
 mod prune;
 mod ps;
 mod pull;
@@ -121,6 +122,7 @@ pub(crate) async fn dispatch(client: &Client, command: Command) -> Outcome {
         Command::History(args) => history::history(client, args).await,
         Command::Container(ContainerCommand::Prune(args)) => prune::containers(client, &args).await,
         Command::Image(ImageCommand::Prune(args)) => prune::images(client, &args).await,
+        Command::Network(command) => network::network(client, command).await,
         Command::Volume(command) => volume::volume(client, command).await,
         Command::System(SystemCommand::Df(args)) => df::df(client, &args).await,
         Command::System(SystemCommand::Prune(args)) => prune::system(client, &args).await,

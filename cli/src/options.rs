@@ -168,14 +168,14 @@ fn health(options: &ContainerOptions) -> Result<Option<HealthConfig>, OptionsErr
 
 fn networking(options: &ContainerOptions) -> NetworkingConfig {
     let network = options.network.as_deref().unwrap_or("default");
-    let asks =
-        options.ip.is_some() || !options.network_alias.is_empty() || options.mac_address.is_some();
-    if !asks {
+    let addressed = options.ip.is_some() || options.ip6.is_some();
+    if !addressed && options.network_alias.is_empty() && options.mac_address.is_none() {
         return NetworkingConfig::default();
     }
     let endpoint = EndpointSettings {
-        ipam_config: options.ip.clone().map(|ipv4_address| EndpointIpamConfig {
-            ipv4_address,
+        ipam_config: addressed.then(|| EndpointIpamConfig {
+            ipv4_address: options.ip.clone().unwrap_or_default(),
+            ipv6_address: options.ip6.clone().unwrap_or_default(),
             ..EndpointIpamConfig::default()
         }),
         aliases: (!options.network_alias.is_empty()).then(|| options.network_alias.clone()),

@@ -154,6 +154,10 @@ pub(crate) async fn run(
         }
     };
     shutdown::drain(&server, &mut signals, limit, containers).await;
+    let networks = app.networks.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || networks.close()).await {
+        tracing::error!(%error, "bridges are left");
+    }
     Ok(())
 }
 

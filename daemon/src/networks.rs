@@ -144,6 +144,21 @@ impl Networks {
         watch::start(&self.0.rules);
     }
 
+    /// At the daemon's end: takes out of the kernel what no running container needs. The next daemon makes it anew.
+    pub(crate) fn close(&self) {
+        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle: Vec<_> = {
+            let table = self.table();
+            let idle = table.values().filter(|entry| entry.users.is_empty());
+            idle.filter_map(|entry| entry.network.bridge.clone()).collect()
+        };
+        for bridge in idle {
+            if let Err(error) = self.0.rules.remove(&bridge.name) {
+                tracing::warn!(link.name = bridge.name, %error, "a bridge is left");
+            }
+        }
+    }
+
     /// Makes a network.
     pub(crate) fn create(&self, request: &NetworkCreate) -> Result<Arc<Network>, Error> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 mod bridge;
+mod flows;
 pub mod ipam;
 mod link;
 mod netlink;

@@ -67,6 +67,11 @@ impl Audit {
         }
     }
 
+    /// Names of the network links of the test's namespace.
+    pub fn links() -> BTreeSet<String> {
+        links()
+    }
+
     /// Fails unless the daemon comes back to this state soon.
     #[track_caller]
     pub fn must_return(&self, daemon: &Daemon) {

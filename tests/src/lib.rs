@@ -8,6 +8,7 @@
 //! daemon    Daemon: a private jockerd (or JOCKER_TEST_HOST), its image, its end
 //! client    HTTP by hand over the unix socket: requests, streams, hijack, raw bytes
 //! docker    the stock CLI (and the `jocker` client), with and without a terminal
+//! elsewhere another host beside the test's, and the network inside a container
 //! image     images as bytes, made in memory
 //! isolation a network namespace for each test
 //! registry  a registry in this process, with faults; debian_registry: a real one
@@ -25,6 +26,7 @@ pub mod daemon;
 pub mod debian_registry;
 pub mod differ;
 pub mod docker;
+pub mod elsewhere;
 pub mod image;
 pub mod isolation;
 pub mod monitor;

@@ -149,6 +149,9 @@ pub(crate) struct ContainerOptions {
     /// IPv4 address (e.g., 172.30.100.104)
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<String>,
+    /// IPv6 address (e.g., 2001:db8::33)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip6: Option<String>,
     /// IPC mode to use
     #[arg(long, value_name = "MODE")]
     pub(crate) ipc: Option<String>,

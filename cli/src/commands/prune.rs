@@ -1,10 +1,11 @@
-//! `jocker container prune`, `image prune`, `volume prune` and `system prune`: what nobody uses goes.
+//! `jocker container prune`, `image prune`, `network prune`, `volume prune` and `system prune`: what nobody uses goes.
 
 use std::io::{self, BufRead, Write};
 
 use api_spec::container::ContainersPruned;
 use api_spec::filters::Filters;
 use api_spec::image::{Deleted, Pruned};
+use api_spec::network::NetworksPruned;
 use api_spec::volume::PruneReport;
 use http::Method;
 
@@ -38,6 +39,15 @@ pub(super) async fn images(client: &Client, args: &PruneAllArgs) -> Outcome {
     told(&[prune_images(client, filters(&args.prune)?, args.all).await?])
 }
 
+pub(super) async fn networks(client: &Client, args: &PruneArgs) -> Outcome {
+    let what = "This will remove all custom networks not used by at least one container.";
+    if !confirmed(args, what)? {
+        return Ok(());
+    }
+    // Networks take no space that could be told.
+    super::print(&prune_networks(client, filters(args)?).await?.text)
+}
+
 pub(super) async fn volumes(client: &Client, args: &PruneAllArgs) -> Outcome {
     let what = match args.all {
         true => "This will remove all local volumes not used by at least one container.",
@@ -54,11 +64,15 @@ pub(super) async fn system(client: &Client, args: &SystemPruneArgs) -> Outcome {
     let images = if *all { "all images without a container" } else { "all dangling images" };
     let volumes =
         if args.volumes { "\n  - all anonymous volumes not used by a container" } else { "" };
-    let what = format!("This will remove:\n  - all stopped containers{volumes}\n  - {images}");
+    let networks = "all networks not used by at least one container";
+    let what = format!(
+        "This will remove:\n  - all stopped containers\n  - {networks}{volumes}\n  - {images}"
+    );
     if !confirmed(prune, &what)? {
         return Ok(());
     }
     let mut gone = vec![prune_containers(client, filters(prune)?).await?];
+    gone.push(prune_networks(client, filters(prune)?).await?);
     if args.volumes {
         gone.push(prune_volumes(client, filters(prune)?, false).await?);
     }
@@ -100,6 +114,13 @@ async fn prune_images(client: &Client, mut filters: Filters, all: bool) -> Resul
         })
         .collect();
     Ok(Gone { text: section("Deleted Images:", &lines), bytes: pruned.space_reclaimed })
+}
+
+async fn prune_networks(client: &Client, filters: Filters) -> Result<Gone, Failure> {
+    let path = Path::new("/networks/prune").with("filters", filters.to_json());
+    let pruned: NetworksPruned = client.call(Method::POST, &path, None::<&()>).await?;
+    let text = section("Deleted Networks:", &pruned.networks_deleted.unwrap_or_default());
+    Ok(Gone { text, bytes: 0 })
 }
 
 async fn prune_volumes(client: &Client, mut filters: Filters, all: bool) -> Result<Gone, Failure> {

@@ -36,6 +36,13 @@ pub(crate) fn local(unix_seconds: i64) -> String {
     zoned.strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
 }
 
+/// The same of an RFC 3339 time, with its fraction of a second; what is no time stays as it is.
+pub(crate) fn local_precise(text: &str) -> String {
+    let Ok(time) = text.parse::<Timestamp>() else { return text.to_owned() };
+    let zoned = time.to_zoned(TimeZone::system());
+    zoned.strftime("%Y-%m-%d %H:%M:%S%.f %z %Z").to_string()
+}
+
 /// `2026-11-22T13:08:42.118036384Z`, nine digits, in the local time zone.
 pub(crate) fn precise(unix_nanoseconds: i64) -> String {
     let time = Timestamp::from_nanosecond(i128::from(unix_nanoseconds)).unwrap_or_default();

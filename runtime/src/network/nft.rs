@@ -39,7 +39,7 @@
 //! ```
 //!
 //! The chain `admin` has the role of Docker's chain DOCKER-USER: its rules see every forwarded packet before ours do,
-//! a drop there is final, and they stay as long as the table does.
+//! a drop there is final, and the table stays as long as there are any.
 //!
 //! The rules are the same for any number of bridges; a bridge is an element of the sets,
 //! a published port an element of one of the maps. Other clients of a published port keep their addresses.
@@ -162,12 +162,19 @@ pub fn verify(configs: &[BridgeConfig], expected: &RuleSet) -> Result<bool, Netw
     }))
 }
 
-/// Takes the bridge out of the sets; without any bridge left, the table goes.
+/// Takes the bridge out of the sets; without any bridge left, the table goes, unless the administrator's chain has
+/// rules.
 pub(super) fn remove(bridge: &str) -> Result<(), NetworkError> {
     let mut socket = open()?;
     let bridges = or_nothing(elements(&mut socket, BRIDGES))?;
+    let mut kept = bridges.iter().any(|name| name != bridge);
+    if !kept {
+        socket.dump(message::list_rules(), |object: Wrapped| {
+            kept |= message::rule_of_table(object, &[ADMIN]).is_some();
+        })?;
+    }
     let mut batch = vec![message::begin()];
-    if bridges.iter().any(|name| name != bridge) {
+    if kept {
         for set in SETS {
             batch.push(message::add_element(set, bridge));
             batch.push(message::remove_element(set, bridge));

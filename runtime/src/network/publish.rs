@@ -10,7 +10,7 @@ use std::{fs, io};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use serde::{Deserialize, Serialize};
 
-use super::{BridgeConfig, NetworkError, link, netns, nft};
+use super::{BridgeConfig, NetworkError, flows, link, netns, nft};
 
 /// A transport protocol with ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,19 +95,24 @@ pub fn reserve(protocol: Protocol, host: Ipv4Addr, port: u16) -> io::Result<Owne
 /// `ENOENT` if somebody removed the table ([`super::ensure_bridge`] makes it), `EEXIST` if one of the
 /// ports leads elsewhere.
 pub fn publish(publications: &[Publication]) -> Result<(), NetworkError> {
-    nft::publish(publications)
+    nft::publish(publications)?;
+    flows::forget(publications);
+    Ok(())
 }
 
-/// Takes the ports back, in one transaction; no error for those that are gone already.
+/// Takes the ports back, in one transaction; no error for those that are gone already. Datagrams stop at once;
+/// TCP connections go with the container.
 ///
 /// # Errors
 /// The request that the kernel refused.
 pub fn unpublish(publications: &[Publication]) -> Result<(), NetworkError> {
     match nft::unpublish(publications) {
         // No table, no ports.
-        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
-        other => other,
+        Err(error) if error.errno() == Some(libc::ENOENT) => {}
+        other => other?,
     }
+    flows::forget(publications);
+    Ok(())
 }
 
 /// Makes the table lead these ports to the containers of the bridges and no others: what is missing is
@@ -138,7 +143,11 @@ pub fn restore_published(
     let stale: Vec<_> = known.iter().filter(unwanted).copied().collect();
     // Adding what is there changes nothing.
     let complete = stale.is_empty() && wanted.iter().all(|port| known.contains(port));
-    nft::replace(&gone, &stale, if complete { &[] } else { wanted })
+    nft::replace(&gone, &stale, if complete { &[] } else { wanted })?;
+    flows::forget(&stale);
+    let new: Vec<_> = wanted.iter().filter(|port| !known.contains(port)).copied().collect();
+    flows::forget(&new);
+    Ok(())
 }
 
 /// Whether the table leads all these ports to their containers.
