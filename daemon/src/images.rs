@@ -16,7 +16,7 @@ pub(crate) mod platform;
 pub(crate) mod prune;
 pub(crate) mod pull;
 mod push;
-mod remove;
+pub(crate) mod remove;
 mod save;
 pub(crate) mod tag;
 

@@ -47,6 +47,16 @@ pub enum DbError {
     /// The schema cannot be brought to this version.
     #[error("migrate database: {0}")]
     Migration(#[from] rusqlite_migration::Error),
+    /// A newer program has changed the schema.
+    #[error(
+        "database has schema version {found}, known are those up to {known}: a newer program wrote it"
+    )]
+    TooNew {
+        /// Of the file.
+        found: usize,
+        /// The newest that this program knows.
+        known: usize,
+    },
     /// A row holds a name that this version cannot read.
     #[error("database: unreadable name {name:?}: {source}")]
     Name {

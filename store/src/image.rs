@@ -45,6 +45,8 @@ pub struct NewImage {
     pub config: ImageId,
     /// Lowest first.
     pub layers: Vec<NewLayer>,
+    /// The image that it was made of here.
+    pub parent: Option<ImageId>,
 }
 
 /// The descriptor of a manifest.
@@ -90,6 +92,8 @@ pub struct Image {
     pub created: Option<Timestamp>,
     /// Chain ids of its layers, lowest first.
     pub chain: Vec<Digest>,
+    /// The image that it was made of here, which may have gone.
+    pub parent: Option<ImageId>,
 }
 
 /// What became of a name that was taken away.

@@ -106,7 +106,7 @@ pub enum OpenError {
     /// A call on the file system failed.
     #[error("open store: {0}")]
     Io(#[from] IoError),
-    /// The database cannot be opened or migrated.
+    /// The database cannot be opened or migrated, or is of a newer version.
     #[error("open store: {0}")]
     Db(#[from] DbError),
 }

@@ -1,5 +1,7 @@
 //! `GET /images/{name}/history`: the steps that made an image, newest first.
 
+use std::sync::Arc;
+
 use api_spec::image::HistoryStep;
 use store::Image;
 use store::reference::Reference;
@@ -21,15 +23,23 @@ impl Images {
                 let info = layers.info(chain).ok().flatten();
                 bytes(info.map_or(0, |info| info.size))
             });
-            Ok(steps(&image, &sizes.collect::<Vec<_>>()))
+            let mut family = vec![image.clone()];
+            while let Some(id) = family.last().and_then(|image| image.parent.clone())
+                && let Some(parent) = images.store.images().get(&id)?
+            {
+                family.push(parent);
+            }
+            Ok(steps(&family, &sizes.collect::<Vec<_>>()))
         })
         .await
     }
 }
 
-/// The steps, each with the size of the layer that it made; `sizes` are the layers', lowest first.
-fn steps(image: &Image, sizes: &[i64]) -> Vec<HistoryStep> {
+/// The steps, each with the size of the layer that it made; `family` is the image, what it was made
+/// of, and so on; `sizes` are the layers', lowest first.
+fn steps(family: &[Arc<Image>], sizes: &[i64]) -> Vec<HistoryStep> {
     let mut sizes = sizes.iter();
+    let Some(image) = family.first() else { return Vec::new() };
     let mut steps: Vec<HistoryStep> = (image.config.history().iter().flatten())
         .map(|step| {
             let is_empty = step.empty_layer().unwrap_or_default();
@@ -47,10 +57,10 @@ fn steps(image: &Image, sizes: &[i64]) -> Vec<HistoryStep> {
         })
         .collect();
     steps.reverse();
-    if let Some(newest) = steps.first_mut() {
-        newest.id = image.id.to_string();
+    for (step, image) in steps.iter_mut().zip(family) {
+        step.id = image.id.to_string();
         let tags: Vec<String> = image.tags.iter().map(Reference::familiar).collect();
-        newest.tags = (!tags.is_empty()).then_some(tags);
+        step.tags = (!tags.is_empty()).then_some(tags);
     }
     steps
 }

@@ -26,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) containers: bool,
     /// Tell of the manifests.
     pub(crate) manifests: bool,
+    /// Those too that nobody names and that others were made of.
+    pub(crate) all: bool,
 }
 
 /// The filters, resolved to values.
@@ -53,7 +55,12 @@ impl Images {
         };
         let made = wanted.containers.then(|| self.containers.by_image());
         let mut summaries = Vec::with_capacity(all.len());
+        let images = self.store.images();
         for image in &all {
+            let is_step = is_nameless(image) && images.has_children(&image.id)?;
+            if is_step && (!wanted.all || choice.dangling.is_some()) {
+                continue;
+            }
             if let Some(mut summary) = summary(image, &choice) {
                 if let Some(uses) = &uses {
                     summary.shared_size = shared_size(image, uses, &sizes);
@@ -151,7 +158,7 @@ fn summary(image: &Image, choice: &Choice<'_>) -> Option<Summary> {
         created: image.created.map_or(0, Timestamp::as_second),
         id: image.id.to_string(),
         labels: labels.map(|labels| labels.clone().into_iter().collect()),
-        parent_id: String::new(),
+        parent_id: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         repo_digests: Some(repo_digests),
         repo_tags,
         shared_size: -1,
@@ -159,6 +166,10 @@ fn summary(image: &Image, choice: &Choice<'_>) -> Option<Summary> {
         virtual_size: None,
         manifests: None,
     })
+}
+
+pub(super) fn is_nameless(image: &Image) -> bool {
+    image.tags.is_empty() && image.repo_digests.is_empty()
 }
 
 pub(super) fn created(image: &Image) -> Timestamp {

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use api_spec::filters::Filters;
 use api_spec::image::{Deleted, Pruned};
 use jiff::Timestamp;
+use store::reference::Reference;
 use store::{Digest, Image};
 
 use super::list::{created, parse_time};
+use super::remove::Parents;
 use super::{Error, Images};
 use crate::events::{Event, Kind};
 
@@ -36,7 +38,7 @@ impl Images {
                 continue;
             }
             let sizes = self.layer_sizes(&image);
-            match self.remove_image(&image) {
+            match self.remove_unused(&image) {
                 Ok(gone) => {
                     let freed = gone.iter().filter_map(|item| match item {
                         Deleted::Deleted(id) => sizes.get(id),
@@ -53,6 +55,23 @@ impl Images {
         let reclaimed = pruned.space_reclaimed.to_string();
         self.events.publish(Event::new(Kind::Image, "prune", "").with("reclaimed", reclaimed));
         Ok(pruned)
+    }
+
+    /// Of an image that others were made of, its names alone.
+    fn remove_unused(&self, image: &Image) -> Result<Vec<Deleted>, Error> {
+        if !self.store.images().has_children(&image.id)? {
+            return self.remove_family(image, Parents::Go);
+        }
+        let tags = image.tags.iter().map(Reference::familiar);
+        let mut deleted = Vec::new();
+        for name in tags.chain(image.repo_digests.iter().cloned()) {
+            // The last tag of a repository takes its digests with it.
+            match self.remove_now(&name, false, Parents::Go) {
+                Err(Error::NoSuchImage(_)) => {}
+                gone => deleted.extend(gone?),
+            }
+        }
+        Ok(deleted)
     }
 
     /// Bytes of each layer, by its chain id.

@@ -2,7 +2,8 @@
 //!
 //! A name takes only itself away while the image has others. An id takes the image away, all names
 //! with it, if they are of one repository or the client forces it. A running container keeps its
-//! image whatever the client says; a stopped one unless forced.
+//! image whatever the client says, and so does an image that was made of it; a stopped one unless
+//! forced.
 
 use api_spec::image::Deleted;
 use store::Image;
@@ -13,19 +14,39 @@ use crate::containers::ImageUse;
 
 const SHORT_ID: usize = 12;
 
+/// What becomes of the images that a removed one was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parents {
+    /// They go with it, if nobody names or uses them.
+    Go,
+    /// They stay.
+    Stay,
+}
+
 impl Images {
     /// Removes what `name` means and says what went.
-    pub(crate) async fn remove(&self, name: &str, force: bool) -> Result<Vec<Deleted>, Error> {
+    pub(crate) async fn remove(
+        &self,
+        name: &str,
+        force: bool,
+        parents: Parents,
+    ) -> Result<Vec<Deleted>, Error> {
         let name = name.to_owned();
-        self.blocking(move |images| images.remove_now(&name, force)).await
+        self.blocking(move |images| images.remove_now(&name, force, parents)).await
     }
 
-    fn remove_now(&self, name: &str, force: bool) -> Result<Vec<Deleted>, Error> {
+    pub(super) fn remove_now(
+        &self,
+        name: &str,
+        force: bool,
+        parents: Parents,
+    ) -> Result<Vec<Deleted>, Error> {
         let image = self.resolve(name)?;
         let users = self.containers.using_image(&image.id.to_string());
         if is_id_of(name, &image) {
+            self.refuse_parent(&image)?;
             conflict(&image, &users, force, !is_one_repository(&image))?;
-            return self.remove_image(&image);
+            return self.remove_family(&image, parents);
         }
         let reference = Reference::parse_normalized(name)?;
         if !force && is_one_repository(&image) {
@@ -40,14 +61,49 @@ impl Images {
         if untagged.remaining > 0 {
             return Ok(deleted);
         }
-        // The last name went. A container that uses the image keeps it, silently.
-        if conflict(&image, &users, force, false).is_ok() {
-            deleted.extend(self.remove_image(&image)?);
+        // The last name went. A container that uses the image keeps it, silently, as an image does
+        // that was made of it.
+        let is_kept = self.refuse_parent(&image).is_err();
+        if !is_kept && conflict(&image, &users, force, false).is_ok() {
+            deleted.extend(self.remove_family(&image, parents)?);
         }
         Ok(deleted)
     }
 
-    pub(super) fn remove_image(&self, image: &Image) -> Result<Vec<Deleted>, Error> {
+    /// An image that others were made of stays, whatever the client says.
+    fn refuse_parent(&self, image: &Image) -> Result<(), Error> {
+        if !self.store.images().has_children(&image.id)? {
+            return Ok(());
+        }
+        let id = image.id.to_string();
+        Err(Error::Conflict(format!(
+            "conflict: unable to delete {} (cannot be forced) - image has dependent child images",
+            short(&id)
+        )))
+    }
+
+    /// Removes an image, and then those it was made of, as long as nobody names or uses them.
+    pub(super) fn remove_family(
+        &self,
+        image: &Image,
+        parents: Parents,
+    ) -> Result<Vec<Deleted>, Error> {
+        let mut deleted = self.remove_image(image)?;
+        let mut next = image.parent.clone().filter(|_| parents == Parents::Go);
+        while let Some(id) = next {
+            let Some(parent) = self.store.images().get(&id)? else { break };
+            let is_named = !parent.tags.is_empty() || !parent.repo_digests.is_empty();
+            let is_used = !self.containers.using_image(&id.to_string()).is_empty();
+            if is_named || is_used || self.refuse_parent(&parent).is_err() {
+                break;
+            }
+            deleted.extend(self.remove_image(&parent)?);
+            next = parent.parent.clone();
+        }
+        Ok(deleted)
+    }
+
+    fn remove_image(&self, image: &Image) -> Result<Vec<Deleted>, Error> {
         let removed = self.store.images().remove(&image.id)?;
         let id = image.id.to_string();
         let mut deleted = Vec::new();

@@ -182,6 +182,7 @@ impl Images {
             registry_digest: None,
             config: config.digest,
             layers: layers.collect(),
+            parent: None,
         };
         for name in &names {
             self.tell_renamed(name, &new.config, progress);

@@ -23,6 +23,8 @@ pub(crate) struct ImageRow {
     /// Lowest first.
     pub(crate) chain: Vec<Digest>,
     pub(crate) size: u64,
+    /// The image that it was made of.
+    pub(crate) parent: Option<ImageId>,
 }
 
 /// An image to write.
@@ -37,24 +39,28 @@ pub(crate) struct NewRow<'a> {
     pub(crate) layers: &'a [(Digest, Digest, u64)],
     pub(crate) tag: Option<(&'a str, &'a str)>,
     pub(crate) digest: Option<(&'a str, &'a Digest)>,
+    pub(crate) parent: Option<&'a ImageId>,
 }
 
-/// Writes an image; one that is here keeps its other names and blobs.
+/// Writes an image; one that is here keeps its other names and blobs, and its parent.
 pub(crate) fn put(db: &Transaction<'_>, new: &NewRow<'_>) -> rusqlite::Result<()> {
     db.execute(
-        "INSERT INTO images (id, manifest, manifest_media_type, manifest_size, layout, layout_size)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO images (id, manifest, manifest_media_type, manifest_size, layout, layout_size,
+             parent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest,
              manifest_media_type = excluded.manifest_media_type,
              manifest_size = excluded.manifest_size,
-             layout = excluded.layout, layout_size = excluded.layout_size",
+             layout = excluded.layout, layout_size = excluded.layout_size,
+             parent = coalesce(parent, excluded.parent)",
         params![
             new.id,
             new.manifest.digest,
             new.manifest.media_type,
             new.manifest.size.cast_signed(),
             new.layout,
-            new.layout_size.cast_signed()
+            new.layout_size.cast_signed(),
+            new.parent
         ],
     )?;
     for digest in new.blobs {
@@ -259,7 +265,7 @@ pub(crate) fn layer_rows(db: &Connection) -> rusqlite::Result<Vec<(Digest, Diges
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<ImageRow>> {
     let mut images: BTreeMap<Digest, ImageRow> = db
         .prepare(
-            "SELECT id, manifest, manifest_media_type, manifest_size, layout, layout_size
+            "SELECT id, manifest, manifest_media_type, manifest_size, layout, layout_size, parent
              FROM images",
         )?
         .query_map([], |row| Ok((row.get(0)?, image_row(row)?)))?
@@ -298,6 +304,7 @@ fn image_row(row: &Row<'_>) -> rusqlite::Result<ImageRow> {
         },
         layout: row.get(4)?,
         layout_size: row.get::<_, i64>(5)?.cast_unsigned(),
+        parent: row.get(6)?,
         tags: Vec::new(),
         digests: Vec::new(),
         chain: Vec::new(),

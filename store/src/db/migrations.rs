@@ -77,19 +77,69 @@ CREATE TABLE records (
 CREATE UNIQUE INDEX records_by_name ON records(kind, name) WHERE name IS NOT NULL;
 ";
 
-const STEPS: &[M<'static>] = &[M::up(IMAGES_SNAPSHOTS_RECORDS)];
+/// What an image was made of here: no row needs to have that id.
+const PARENTS: &str = "
+ALTER TABLE images ADD COLUMN parent TEXT;
+";
 
-/// Brings the database to the newest version; a newer database than this program is an error.
+const STEPS: &[M<'static>] = &[M::up(IMAGES_SNAPSHOTS_RECORDS), M::up(PARENTS)];
+
+/// Brings the database to the newest version, in one transaction; one that is newer than this
+/// program is left alone.
 pub(super) fn run(connection: &mut Connection) -> Result<(), DbError> {
+    let found: usize = connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?
+        .try_into()
+        .unwrap_or_default();
+    if found > STEPS.len() {
+        return Err(DbError::TooNew { found, known: STEPS.len() });
+    }
     Ok(Migrations::from_slice(STEPS).to_latest(connection)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
+    use super::super::Db;
     use super::*;
 
     #[test]
     fn every_step_is_sound() {
         Migrations::from_slice(STEPS).validate().expect("valid migrations");
+    }
+
+    #[test]
+    fn older_databases_are_brought_up_to_date() {
+        for version in 1..STEPS.len() {
+            let root = TempDir::new().expect("directory");
+            let mut old = Connection::open(root.path().join("jocker.db")).expect("database");
+            Migrations::from_slice(&STEPS[..version]).to_latest(&mut old).expect("old schema");
+            old.execute("INSERT INTO images VALUES ('a', 'b', 'c', 1, 'd', 2)", []).expect("row");
+            drop(old);
+            let db = Db::open(root.path()).expect("open");
+            let row = |db: &Connection| {
+                db.query_row("SELECT manifest, parent FROM images", [], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+                })
+            };
+            assert_eq!(db.read(row).expect("row"), ("b".to_owned(), None), "version {version}");
+        }
+    }
+
+    #[test]
+    fn newer_databases_are_refused_and_left_as_they_are() {
+        let root = TempDir::new().expect("directory");
+        let path = root.path().join("jocker.db");
+        drop(Db::open(root.path()).expect("open"));
+        let newer = Connection::open(&path).expect("database");
+        newer.pragma_update(None, "user_version", 1000).expect("version");
+        drop(newer);
+        let error = Db::open(root.path()).expect_err("refused");
+        assert!(matches!(error, DbError::TooNew { found: 1000, .. }), "{error}");
+        assert!(error.to_string().contains("a newer program wrote it"), "{error}");
+        let version = Connection::open(&path)
+            .and_then(|db| db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)));
+        assert_eq!(version.expect("version"), 1000);
     }
 }

@@ -10,13 +10,14 @@ use crate::reference::Reference;
 impl Images {
     /// Writes config and manifest of an image whose layers are here, and commits it. The config's
     /// `rootfs` is written here; `descriptors` are the layers' in the manifest. Both lists begin with
-    /// the lowest layer.
+    /// the lowest layer. `parent` is the image that it was made of.
     pub(super) fn assemble(
         &self,
         reference: Option<Reference>,
         mut config: Map<String, Value>,
         descriptors: &[Value],
         layers: Vec<NewLayer>,
+        parent: Option<ImageId>,
     ) -> Result<ImageId, ImageError> {
         let diff_ids: Vec<&Digest> = layers.iter().map(|layer| &layer.diff_id).collect();
         config.insert("rootfs".to_owned(), json!({"type": "layers", "diff_ids": diff_ids}));
@@ -40,6 +41,7 @@ impl Images {
             registry_digest: None,
             config: config_digest,
             layers,
+            parent,
         })
     }
 }

@@ -2,7 +2,7 @@
 //! Whoever creates a container finds its image here without a look at the disk.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ pub(crate) struct Catalog {
     pub(super) by_tag: HashMap<(String, String), Arc<Image>>,
     /// By repository and the registry's digest.
     pub(super) by_digest: HashMap<(String, Digest), Arc<Image>>,
+    /// The images that others were made of.
+    pub(super) parents: HashSet<ImageId>,
 }
 
 /// The catalog, if it has been read, and whether rows have changed since.
@@ -101,6 +103,7 @@ impl Inner {
             config_raw,
             size: row.size,
             chain: row.chain.clone(),
+            parent: row.parent.clone(),
         })
     }
 
@@ -134,6 +137,7 @@ impl Catalog {
         for name in row.digests {
             self.by_digest.insert(name, image.clone());
         }
+        self.parents.extend(image.parent.clone());
         self.by_id.insert(image.id.clone(), image.clone());
         self.images.push(image);
     }
@@ -173,5 +177,13 @@ impl Images {
     /// The database's.
     pub fn get(&self, id: &ImageId) -> Result<Option<Arc<Image>>, ImageError> {
         Ok(self.inner.catalog()?.by_id.get(id).cloned())
+    }
+
+    /// Whether an image was made of this one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn has_children(&self, id: &ImageId) -> Result<bool, ImageError> {
+        Ok(self.inner.catalog()?.parents.contains(id))
     }
 }

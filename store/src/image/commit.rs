@@ -54,6 +54,7 @@ impl Images {
                 layers: &layers,
                 tag: None,
                 digest: None,
+                parent: new.parent.as_ref(),
             },
         )?;
         crash::step("store.commit.recorded");

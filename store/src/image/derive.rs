@@ -142,7 +142,8 @@ impl Images {
             let (blob, diff_id) = (layer.blob.clone(), layer.diff_id.clone());
             layers.push(NewLayer { blob, diff_id, chain_id });
         }
-        Ok(self.assemble(reference, config, &descriptors, layers)?)
+        let parent = base.map(|base| base.id.clone());
+        Ok(self.assemble(reference, config, &descriptors, layers, parent)?)
     }
 
     fn unpack_fresh(&self, layer: &FreshLayer, chain_id: &Digest) -> Result<(), DeriveError> {

@@ -33,6 +33,6 @@ impl Images {
         }
         let descriptor = json!({"mediaType": TAR, "digest": blob, "size": layer.len()});
         let layers = vec![NewLayer { blob, diff_id: diff_id.clone(), chain_id: diff_id }];
-        self.assemble(Some(reference.clone()), config, &[descriptor], layers)
+        self.assemble(Some(reference.clone()), config, &[descriptor], layers, None)
     }
 }

@@ -127,6 +127,7 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
             registry_digest: Some(digest),
             config: manifest.config.digest,
             layers: layers.collect(),
+            parent: None,
         };
         let images = self.store.images();
         blocking(move || images.commit(image)).await

@@ -162,6 +162,7 @@ impl Sample {
             registry_digest: Some(self.manifest_digest()),
             config: store.put(&self.config).expect("put config"),
             layers,
+            parent: None,
         }
     }
 }

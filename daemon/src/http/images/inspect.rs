@@ -65,7 +65,7 @@ fn shape(image: &Image, layers: &[String], api: Api) -> Inspect {
         id: image.id.to_string(),
         repo_tags: image.tags.iter().map(Reference::familiar).collect(),
         repo_digests: image.repo_digests.clone(),
-        parent: kept(String::new()),
+        parent: kept(image.parent.as_ref().map(ToString::to_string).unwrap_or_default()),
         comment: if raw.comment.is_empty() { comment } else { raw.comment },
         created: image.created.map(|time| time.to_string()),
         container: some(raw.container).filter(|_| before_container_fields_went),

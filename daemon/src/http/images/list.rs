@@ -32,6 +32,7 @@ pub(crate) async fn handle(
         filters,
         shared_size: query.flag("shared-size") && api.since(SHARED_SIZE_SINCE),
         containers: false,
+        all: query.flag("all"),
         manifests: query.flag("manifests") && api.since(MANIFESTS_SINCE),
     };
     let mut summaries = app.images.list(wanted).await?;

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::http::error::Error;
 use crate::http::extract::{Name, Query};
 use crate::http::reply;
+use crate::images::remove::Parents;
 
 pub(crate) async fn handle(
     State(app): State<App>,
@@ -17,7 +18,7 @@ pub(crate) async fn handle(
     if name.trim().is_empty() {
         return Err(Error::bad_request("image name cannot be blank"));
     }
-    // `noprune` is about parents of built images; pulled ones have none.
-    let deleted = app.images.remove(&name, query.flag("force")).await?;
+    let parents = if query.flag("noprune") { Parents::Stay } else { Parents::Go };
+    let deleted = app.images.remove(&name, query.flag("force"), parents).await?;
     Ok(reply::json(StatusCode::OK, &deleted))
 }
