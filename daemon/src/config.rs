@@ -5,6 +5,7 @@ pub(crate) mod cgroups;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod host;
+mod ipv6;
 mod merge;
 pub(crate) mod tls;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use address::AddressPool;
 use flags::Flags;
 use host::Host;
+pub(crate) use ipv6::DefaultV6;
 
 const DEFAULT_FILE: &str = "/etc/jocker/daemon.json";
 
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) bridge: String,
     /// Address and prefix length of the default bridge, if fixed.
     pub(crate) bip: Option<(Ipv4Addr, u8)>,
+    /// The default bridge has IPv6.
+    pub(crate) default_v6: Option<DefaultV6>,
     /// Where ports are published that name no address of the host; everywhere if there is none.
     pub(crate) publish_on: Option<Ipv4Addr>,
     /// Of container networks, in bytes.

@@ -23,11 +23,11 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api_spec::network::NetworkCreate;
-use runtime::network::ipam::{Leases, Pool, Subnet};
+use runtime::network::ipam::{Leases, Leases6, Pool, Subnet, Subnet6};
 use runtime::network::{self, NetworkError};
 use store::Records;
 
-use crate::config::Config;
+use crate::config::{Config, DefaultV6};
 use crate::events::{Event, Events, Kind};
 pub(crate) use check::endpoint as check_endpoint;
 pub(crate) use error::Error;
@@ -39,7 +39,7 @@ pub(crate) use selection::Selection;
 
 use names::Names;
 use pool::NamespacePool;
-use record::Bridge;
+use record::{Bridge, BridgeV6};
 use resolver::Resolvers;
 use rules::Rules;
 
@@ -74,6 +74,8 @@ struct Service {
 struct Entry {
     network: Arc<Network>,
     leases: Option<Leases>,
+    /// Where it has IPv6.
+    leases6: Option<Leases6>,
     /// Ids of the running containers in it.
     users: BTreeSet<String>,
 }
@@ -81,14 +83,25 @@ struct Entry {
 impl Entry {
     fn new(network: Network) -> Result<Self, Error> {
         let leases = network.bridge.as_ref().map(leases).transpose()?;
-        Ok(Self { network: Arc::new(network), leases, users: BTreeSet::new() })
+        let (leases, leases6) = leases.map_or((None, None), |(four, six)| (Some(four), six));
+        Ok(Self { network: Arc::new(network), leases, leases6, users: BTreeSet::new() })
     }
 }
 
-fn leases(bridge: &Bridge) -> Result<Leases, Error> {
+fn leases(bridge: &Bridge) -> Result<(Leases, Option<Leases6>), Error> {
     let subnet = Subnet::of(bridge.gateway, bridge.prefix)?;
     let range = bridge.range.map(|(address, prefix)| Subnet::of(address, prefix)).transpose()?;
     let mut leases = Leases::within(subnet, range.unwrap_or(subnet), bridge.gateway)?;
+    for address in &bridge.reserved {
+        leases.reserve(*address)?;
+    }
+    Ok((leases, bridge.v6.as_ref().map(leases6).transpose()?))
+}
+
+fn leases6(bridge: &BridgeV6) -> Result<Leases6, Error> {
+    let subnet = Subnet6::of(bridge.gateway, bridge.prefix)?;
+    let range = bridge.range.map(|(address, prefix)| Subnet6::of(address, prefix)).transpose()?;
+    let mut leases = Leases6::within(subnet, range.unwrap_or(subnet), bridge.gateway)?;
     for address in &bridge.reserved {
         leases.reserve(*address)?;
     }
@@ -312,6 +325,7 @@ fn default_bridge(config: &Config, others: &[Network]) -> Result<Bridge, Error> 
         (None, Some(found)) => found,
         (None, None) => choose(config, others)?,
     };
+    let v6 = config.default_v6.map(|subnet| default_v6(subnet, name)).transpose()?;
     Ok(Bridge {
         name: name.to_owned(),
         gateway,
@@ -324,7 +338,20 @@ fn default_bridge(config: &Config, others: &[Network]) -> Result<Bridge, Error> 
         icc: true,
         publish_on: config.publish_on,
         interface_prefix: "eth".to_owned(),
+        v6,
     })
+}
+
+/// The configured subnet, that of the bridge that is there, or one that nobody else is likely to have.
+fn default_v6(subnet: DefaultV6, bridge: &str) -> Result<BridgeV6, Error> {
+    let subnet = match (subnet, network::bridge_address_v6(bridge)?) {
+        (Some((address, prefix)), _) | (None, Some((address, prefix))) => {
+            Subnet6::of(address, prefix)?
+        }
+        (None, None) => Subnet6::unique_local(rand::random()),
+    };
+    let (gateway, prefix) = (subnet.first_address(), subnet.prefix());
+    Ok(BridgeV6 { gateway, prefix, range: None, reserved: Vec::new(), chosen: false })
 }
 
 fn choose(config: &Config, others: &[Network]) -> Result<(Ipv4Addr, u8), Error> {

@@ -7,7 +7,7 @@
 //! lives as long as a process or a descriptor holds it.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 mod bridge;
 mod flows;
@@ -19,9 +19,10 @@ mod nft;
 mod publish;
 mod resolver;
 mod routes;
+mod sysctl;
 mod veth;
 
-pub use bridge::{bridge_address, ensure_bridge, remove_bridge};
+pub use bridge::{bridge_address, bridge_address_v6, ensure_bridge, remove_bridge};
 pub use link::exists as link_exists;
 pub use netns::{create_netns, netns_of};
 pub use nft::{RuleChanges, RuleSet, TABLE as NFT_TABLE, verify as verify_rules};
@@ -50,6 +51,8 @@ pub struct BridgeConfig {
     pub icc: bool,
     /// Whether nothing passes between its containers and other networks.
     pub internal: bool,
+    /// The bridge's own IPv6 address and the length of its subnet's prefix, where the network has IPv6.
+    pub v6: Option<(Ipv6Addr, u8)>,
 }
 
 /// One container's connection to a bridge.
@@ -69,6 +72,19 @@ pub struct Endpoint {
     pub interface: String,
     /// Largest packet, in bytes.
     pub mtu: u32,
+    /// Where the network has IPv6; it is off on the interface otherwise.
+    pub v6: Option<EndpointV6>,
+}
+
+/// The IPv6 part of an [`Endpoint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointV6 {
+    /// The container's address.
+    pub address: Ipv6Addr,
+    /// Length of the subnet's prefix, in bits.
+    pub prefix: u8,
+    /// Where packets to other subnets go; none without such a route.
+    pub gateway: Option<Ipv6Addr>,
 }
 
 /// Why the network could not be changed.

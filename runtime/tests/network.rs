@@ -256,8 +256,8 @@ const HOST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
 fn publication(host: Ipv4Addr, host_port: u16, container: &Container) -> Publication {
-    let (protocol, address) = (Protocol::Tcp, container.address);
-    Publication { protocol, host, host_port, address, port: PORT }
+    let (protocol, address) = (Protocol::Tcp, container.address.into());
+    Publication { protocol, host: host.into(), host_port, address, port: PORT }
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn published_ports_are_restored_and_the_stale_go() {
     publish(&many).unwrap();
     publish(&many).unwrap();
     publish(&[foreign]).unwrap();
-    let elsewhere = Publication { address: there.address, ..many[7] };
+    let elsewhere = Publication { address: there.address.into(), ..many[7] };
     assert_eq!(publish(&[elsewhere]).unwrap_err().errno(), Some(libc::EEXIST));
     assert!(verify_published(&many).unwrap());
 
@@ -361,17 +361,17 @@ fn published_ports_are_restored_and_the_stale_go() {
 fn a_reserved_port_is_nobody_else_s() {
     let Some(()) = own_host() else { return };
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        let held = reserve(protocol, Ipv4Addr::UNSPECIFIED, 8080).unwrap();
+        let held = reserve(protocol, Ipv4Addr::UNSPECIFIED.into(), 8080).unwrap();
         for host in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST] {
-            let error = reserve(protocol, host, 8080).unwrap_err();
+            let error = reserve(protocol, host.into(), 8080).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
         }
         // The standard library binds with SO_REUSEADDR.
         assert!(TcpListener::bind("0.0.0.0:8080").is_err() == (protocol == Protocol::Tcp));
         drop(held);
-        drop(reserve(protocol, Ipv4Addr::LOCALHOST, 8080).unwrap());
+        drop(reserve(protocol, Ipv4Addr::LOCALHOST.into(), 8080).unwrap());
     }
-    let error = reserve(Protocol::Tcp, NEIGHBOUR, 80).unwrap_err();
+    let error = reserve(Protocol::Tcp, NEIGHBOUR.into(), 80).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL));
 
     // Connections that wait for their end are no obstacle.
@@ -380,7 +380,7 @@ fn a_reserved_port_is_nobody_else_s() {
     let (served, _) = server.accept().unwrap();
     drop((served, server));
     drop(client);
-    let held = reserve(Protocol::Tcp, Ipv4Addr::UNSPECIFIED, 8081).unwrap();
+    let held = reserve(Protocol::Tcp, Ipv4Addr::UNSPECIFIED.into(), 8081).unwrap();
     let refused = TcpStream::connect("127.0.0.1:8081").unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     drop(held);
@@ -433,6 +433,7 @@ fn bridge(name: &str, second: u8) -> BridgeConfig {
         masquerade: true,
         icc: true,
         internal: false,
+        v6: None,
     }
 }
 
@@ -446,6 +447,7 @@ fn endpoint(second: u8, last: u8) -> Endpoint {
         gateway: Some(Ipv4Addr::new(172, second, 0, 1)),
         interface: "eth0".into(),
         mtu: 1400,
+        v6: None,
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct File {
     pub(crate) bridge: Option<String>,
     pub(crate) bip: Option<String>,
     pub(crate) ip: Option<String>,
+    pub(crate) ipv6: Option<bool>,
+    pub(crate) fixed_cidr_v6: Option<String>,
+    pub(crate) ip6tables: Option<bool>,
     pub(crate) mtu: Option<u32>,
     pub(crate) default_address_pools: Option<Vec<Pool>>,
     pub(crate) labels: Option<Vec<String>>,
@@ -56,7 +59,7 @@ pub(crate) struct Pool {
     pub(crate) size: u8,
 }
 
-const OBEYED: [&str; 29] = [
+const OBEYED: [&str; 32] = [
     "bip",
     "bridge",
     "cgroup-parent",
@@ -65,10 +68,13 @@ const OBEYED: [&str; 29] = [
     "default-address-pools",
     "exec-opts",
     "exec-root",
+    "fixed-cidr-v6",
     "group",
     "hosts",
     "insecure-registries",
     "ip",
+    "ip6tables",
+    "ipv6",
     "labels",
     "live-restore",
     "log-driver",
@@ -93,8 +99,8 @@ const NOT_YET: &str = "allow-nondistributable-artifacts authorization-plugins bu
     cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace \
     containerd-plugin-namespace default-cgroupns-mode default-gateway default-gateway-v6 \
     default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns \
-    dns-opts dns-search experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip http-proxy \
-    https-proxy icc init init-path ip-forward ip-masq ip6tables iptables ipv6 \
+    dns-opts dns-search experimental features fixed-cidr host-gateway-ip http-proxy \
+    https-proxy icc init init-path ip-forward ip-masq iptables \
     max-concurrent-uploads max-download-attempts min-api-version no-new-privileges \
     no-proxy node-generic-resources oom-score-adjust proxies raw-logs runtimes seccomp-profile \
     selinux-enabled storage-driver storage-opts swarm-default-advertise-addr userland-proxy \

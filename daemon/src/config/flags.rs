@@ -84,6 +84,15 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<String>,
 
+    /// Give the default bridge IPv6
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) ipv6: Option<bool>,
+
+    /// IPv6 subnet of the default bridge, for example fd00:1::/64 [default: a random one of fd00::/8]
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) fixed_cidr_v6: Option<String>,
+
     /// Maximum transmission unit of container networks, in bytes [default: 1500]
     #[arg(long, value_name = "BYTES")]
     pub(crate) mtu: Option<u32>,

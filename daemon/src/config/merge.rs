@@ -10,7 +10,7 @@ use crate::config::address::{AddressPool, Cidr};
 use crate::config::file::{File, Pool};
 use crate::config::flags::Flags;
 use crate::config::host::{DEFAULT_SOCKET, Host};
-use crate::config::{Config, ConfigError, LogFormat, LogLevel, cgroups, tls};
+use crate::config::{Config, ConfigError, LogFormat, LogLevel, cgroups, ipv6, tls};
 use crate::containers::check_log_default;
 
 const DEFAULT_DATA_ROOT: &str = "/var/lib/jocker";
@@ -27,7 +27,7 @@ const MAX_INTERFACE_BYTES: usize = 15;
 
 /// Takes each setting from the one place that has it and notes those that both have.
 #[derive(Default)]
-struct Conflicts(Vec<String>);
+pub(super) struct Conflicts(Vec<String>);
 
 impl Conflicts {
     fn one<T>(
@@ -44,7 +44,12 @@ impl Conflicts {
         flag.or(file)
     }
 
-    fn scalar<T: Display>(&mut self, key: &str, flag: Option<T>, file: Option<T>) -> Option<T> {
+    pub(super) fn scalar<T: Display>(
+        &mut self,
+        key: &str,
+        flag: Option<T>,
+        file: Option<T>,
+    ) -> Option<T> {
         self.one(key, flag, file, T::to_string)
     }
 
@@ -81,6 +86,7 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     let tls = tls_settings(&mut both, &flags, &file);
     let shutdown_containers = both.shutdown_containers(&flags, &file);
     let downloads = both.downloads(&flags, &file);
+    let default_v6 = ipv6::read(&mut both, &flags, &file)?;
     let hosts = both.list("hosts", flags.hosts, file.hosts);
     let pools =
         pools(&mut both, &flags.default_address_pools, file.default_address_pools.as_deref())?;
@@ -90,7 +96,6 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
     let bridge = both.scalar("bridge", flags.bridge, file.bridge);
     let bip = both.scalar("bip", flags.bip, file.bip);
     let ip = both.scalar("ip", flags.ip, file.ip);
-    let labels = both.list("labels", flags.labels, file.labels);
     let drain = both.scalar("shutdown-timeout", flags.shutdown_timeout, file.shutdown_timeout);
     let log_driver = both.scalar("log-driver", flags.log_driver, file.log_driver);
     let log_options = log_options(&mut both, &flags.log_opts, file.log_opts)?;
@@ -129,10 +134,11 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         max_concurrent_downloads: at_least_one(downloads)?,
         bridge: checked_bridge(bridge, bip.is_some())?,
         bip: bip.map(|text| parse_bip(&text)).transpose()?,
-        publish_on: ip.map(|text| parse_publish_on(&text)).transpose()?,
+        default_v6,
+        publish_on: ip.as_deref().map(parse_publish_on).transpose()?,
         mtu: both.scalar("mtu", flags.mtu, file.mtu).unwrap_or(DEFAULT_MTU_BYTES),
         address_pools: pools,
-        labels: checked_labels(labels)?,
+        labels: checked_labels(both.list("labels", flags.labels, file.labels))?,
         drain: drain.map_or(DEFAULT_DRAIN, Duration::from_secs),
         shutdown_containers,
         start_limit: start_limit(flags.start_timeout),

@@ -7,7 +7,7 @@ mod links;
 mod names;
 mod wanted;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -72,7 +72,6 @@ impl Task {
         let Some(way) = attachment::way_out(attachments) else { return Ok(()) };
         let network = self.service.networks.get(&attachments[way].id)?;
         let default = network.bridge.as_ref().and_then(|bridge| bridge.publish_on);
-        let default = default.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let wishes = networks::wishes(config, &self.definition.host_config, default)
             .map_err(Error::internal)?;
         let Some(lease) = attachments[way].lease.as_mut().filter(|_| !wishes.is_empty()) else {
@@ -265,5 +264,5 @@ impl Actor {
 /// Addresses of a container in all its networks.
 pub(super) fn addresses(attachments: &[Attachment]) -> Vec<IpAddr> {
     let leases = attachments.iter().filter_map(|attachment| attachment.lease.as_ref());
-    leases.map(|lease| IpAddr::V4(lease.address)).collect()
+    leases.flat_map(Lease::addresses).collect()
 }

@@ -145,6 +145,9 @@ fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings
         settings.ip_address.clone_from(&bridge.ip_address);
         settings.ip_prefix_len = bridge.ip_prefix_len;
         settings.mac_address.clone_from(&bridge.mac_address);
+        settings.ipv6_gateway.clone_from(&bridge.ipv6_gateway);
+        settings.global_ipv6_address.clone_from(&bridge.global_ipv6_address);
+        settings.global_ipv6_prefix_len = bridge.global_ipv6_prefix_len;
     }
     settings.networks = networks;
     settings

@@ -171,7 +171,10 @@ pub(crate) fn endpoint(name: &str, network: Option<&Network>, asked: &Asked) -> 
 }
 
 fn outside(network: &Network, v4: bool, text: &str, parsed: Option<IpAddr>) -> Option<String> {
-    let chosen = network.bridge.as_ref().is_some_and(|bridge| bridge.chosen);
+    let chosen = network.bridge.as_ref().is_some_and(|bridge| match v4 {
+        true => bridge.chosen,
+        false => bridge.v6.as_ref().is_some_and(|v6| v6.chosen),
+    });
     let blocks = network.ipam.config.iter().flatten().filter_map(|it| Block::parse(&it.subnet));
     let mut blocks = blocks.filter(|block| block.address.is_ipv4() == v4).peekable();
     let default = network.name == BRIDGE;

@@ -1,14 +1,14 @@
 //! A new network: what is asked for, checked and filled in.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use api_spec::network::{Ipam, IpamConfig, NetworkCreate};
-use runtime::network::ipam::{Pool, Subnet};
+use runtime::network::ipam::{Pool, Subnet, Subnet6};
 use runtime::network::{self, BridgeConfig};
 
 use super::check::{self, Block};
-use super::record::{Bridge, Driver, IPAM_DRIVER, Network};
+use super::record::{Bridge, BridgeV6, Driver, IPAM_DRIVER, Network};
 use super::rules::Rules;
 use super::{Error, leases, options, taken};
 
@@ -28,9 +28,6 @@ pub(super) fn plan(
     let driver = driver(request)?;
     if !matches!(asked.driver.as_str(), "" | IPAM_DRIVER) {
         return Err(Error::NoPlugin(asked.driver));
-    }
-    if ipv6 && driver == Driver::Bridge {
-        return Err(Error::Unsupported("networks with IPv6 are not supported yet".to_owned()));
     }
     let scope = if request.scope.is_empty() { "local" } else { &request.scope };
     let mut network = Network {
@@ -104,15 +101,22 @@ fn bridge(
     pools: &Pool,
 ) -> Result<(), Error> {
     let options = options::read(&network.options)?;
-    let v4 = |config: &&IpamConfig| {
+    let is_v4 = |config: &IpamConfig| {
         Block::parse(&config.subnet).is_some_and(|block| block.address.is_ipv4())
     };
-    let configs: Vec<_> = asked.config.iter().flatten().filter(v4).collect();
+    let (configs, configs6): (Vec<_>, Vec<_>) =
+        asked.config.iter().flatten().partition(|config| is_v4(config));
+    let v6 = match network.ipv6 {
+        true => Some(v6(network, &configs6, others)?),
+        false => None,
+    };
     let (gateway, prefix) = match configs.as_slice() {
         [] => automatic(network, others, pools)?,
         [config] => chosen(config, others)?,
         _ => return Err(several(&configs)),
     };
+    // Those of IPv4 are shown first.
+    network.ipam.config.iter_mut().for_each(|list| list.sort_by_key(|config| !is_v4(config)));
     let config = configs.first();
     let range = config.and_then(|config| Block::parse(&config.ip_range));
     let reserved = config.and_then(|config| config.auxiliary_addresses.as_ref());
@@ -128,10 +132,60 @@ fn bridge(
         icc: options.icc,
         publish_on: options.publish_on,
         interface_prefix: options.interface_prefix,
+        v6,
     };
     check_bridge(&bridge, network, others)?;
     network.bridge = Some(bridge);
     Ok(())
+}
+
+/// The IPv6 part: the client's subnet, or one that nobody else is likely to have.
+fn v6(
+    network: &mut Network,
+    configs: &[&IpamConfig],
+    others: &[Arc<Network>],
+) -> Result<BridgeV6, Error> {
+    let config = match configs {
+        [] => {
+            let subnet = Subnet6::unique_local(rand::random());
+            let gateway = subnet.first_address();
+            let shown = IpamConfig {
+                subnet: subnet.to_string(),
+                gateway: gateway.to_string(),
+                ..IpamConfig::default()
+            };
+            network.ipam.config.get_or_insert_default().push(shown);
+            let (range, reserved) = (None, Vec::new());
+            let prefix = subnet.prefix();
+            return Ok(BridgeV6 { gateway, prefix, range, reserved, chosen: false });
+        }
+        [config] => config,
+        _ => return Err(several(configs)),
+    };
+    let block = free_block(config, others)?;
+    let address = v6_of(block.address).ok_or_else(overlap)?;
+    let subnet = Subnet6::of(address, block.prefix)?;
+    let gateway = config.gateway.parse().unwrap_or(subnet.first_address());
+    if !subnet.is_usable(gateway) {
+        let why = format!("failed to allocate gateway ({gateway}): Address already in use");
+        return Err(Error::Failed(why));
+    }
+    let range = Block::parse(&config.ip_range);
+    let reserved = config.auxiliary_addresses.iter().flat_map(|it| it.values());
+    Ok(BridgeV6 {
+        gateway,
+        prefix: block.prefix,
+        range: range.and_then(|block| Some((v6_of(block.address)?, block.prefix))),
+        reserved: reserved.flat_map(|address| address.parse()).collect(),
+        chosen: true,
+    })
+}
+
+fn v6_of(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(address),
+    }
 }
 
 fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
@@ -161,12 +215,18 @@ fn overlap() -> Error {
     Error::Forbidden("Pool overlaps with other one on this address space".to_owned())
 }
 
-fn chosen(config: &IpamConfig, others: &[Arc<Network>]) -> Result<(Ipv4Addr, u8), Error> {
+/// The subnet of a client's choice, if no other network has a part of it.
+fn free_block(config: &IpamConfig, others: &[Arc<Network>]) -> Result<Block, Error> {
     let block = Block::parse(&config.subnet).ok_or_else(overlap)?;
     let taken = others.iter().flat_map(|other| other.ipam.config.iter().flatten());
-    if taken.filter_map(|it| Block::parse(&it.subnet)).any(|other| other.overlaps(block)) {
-        return Err(overlap());
+    match taken.filter_map(|it| Block::parse(&it.subnet)).any(|other| other.overlaps(block)) {
+        true => Err(overlap()),
+        false => Ok(block),
     }
+}
+
+fn chosen(config: &IpamConfig, others: &[Arc<Network>]) -> Result<(Ipv4Addr, u8), Error> {
+    let block = free_block(config, others)?;
     let address = v4_of(block.address).ok_or_else(overlap)?;
     let subnet = Subnet::of(address, block.prefix).map_err(|_| overlap())?;
     let gateway = config.gateway.parse().unwrap_or(subnet.first_address());

@@ -1,9 +1,9 @@
 //! Why the network service says no, in dockerd's words, and with which status.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use axum::http::StatusCode;
-use runtime::network::ipam::IpamError;
+use runtime::network::ipam::{Ipam6Error, IpamError};
 use runtime::network::{NetworkError, Publication};
 
 use crate::http;
@@ -35,16 +35,20 @@ pub(crate) enum Error {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Ipam(IpamError),
+    #[error(transparent)]
+    Ipam6(Ipam6Error),
     /// Docker's text for an address that somebody has.
     #[error("Address already in use")]
     AddressInUse,
     #[error("Bind for {host}:{host_port} failed: port is already allocated")]
-    PortAllocated { host: Ipv4Addr, host_port: u16 },
+    PortAllocated { host: IpAddr, host_port: u16 },
+    #[error("a port can not be published on {0}: the container has no IPv6 address")]
+    NoV6(IpAddr),
     #[error(
         "failed to bind host port for {}:{}:{}:{}/{}: {why}",
         publication.host, publication.host_port, publication.address, publication.port, publication.protocol.name()
     )]
-    PortInUse { publication: Publication, why: String },
+    PortInUse { publication: Publication, why: String, in_use: bool },
     #[error("all ports are allocated")]
     NoPort,
 }
@@ -73,6 +77,15 @@ impl From<IpamError> for Error {
         match error {
             IpamError::InUse(_) => Self::AddressInUse,
             error => Self::Ipam(error),
+        }
+    }
+}
+
+impl From<Ipam6Error> for Error {
+    fn from(error: Ipam6Error) -> Self {
+        match error {
+            Ipam6Error::InUse(_) => Self::AddressInUse,
+            error => Self::Ipam6(error),
         }
     }
 }

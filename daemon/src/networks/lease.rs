@@ -1,14 +1,15 @@
 //! A container's place in a network: its address, its interface, its published ports.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use api_spec::network::{EndpointIpamConfig, EndpointSettings};
-use runtime::network::{self, Endpoint, NetworkError, Publication};
+use runtime::network::{self, Endpoint, EndpointV6, NetworkError, Publication};
 use serde::{Deserialize, Serialize};
 
+use super::names::Addresses;
 use super::ports::Wish;
-use super::{BRIDGE, Client, Error, Network, Networks};
+use super::{BRIDGE, Client, Entry, Error, Network, Networks};
 
 /// A container's place in a network. Persisted with the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,26 @@ pub(crate) struct Lease {
     /// Ports of the host that lead here.
     #[serde(default)]
     pub(crate) ports: Vec<Publication>,
+    /// Where the network has IPv6.
+    #[serde(default)]
+    pub(crate) v6: Option<LeaseV6>,
+}
+
+/// The IPv6 part of a [`Lease`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeaseV6 {
+    pub(crate) address: Ipv6Addr,
+    pub(crate) prefix: u8,
+    /// None in an internal network.
+    pub(crate) gateway: Option<Ipv6Addr>,
+}
+
+impl Lease {
+    /// The container's addresses.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let v6 = self.v6.map(|v6| IpAddr::V6(v6.address));
+        std::iter::once(IpAddr::V4(self.address)).chain(v6)
+    }
 }
 
 /// What a container asks of a network.
@@ -74,6 +95,31 @@ impl Asked {
     pub(crate) fn address(&self) -> Option<Ipv4Addr> {
         self.ipam.as_ref()?.ipv4_address.parse().ok()
     }
+
+    /// The IPv6 address that is asked for.
+    fn address_v6(&self) -> Option<Ipv6Addr> {
+        self.ipam.as_ref()?.ipv6_address.parse().ok()
+    }
+}
+
+/// The addresses that are asked for, or free ones: all or none.
+fn take_addresses(entry: &mut Entry, asked: &Asked) -> Result<Addresses, Error> {
+    let leases = entry.leases.as_mut().ok_or(Error::NoBridge)?;
+    let v4 = match asked.address() {
+        Some(address) => leases.reserve(address).map(|()| address)?,
+        None => leases.allocate()?,
+    };
+    let v6 = entry.leases6.as_mut().map(|leases| match asked.address_v6() {
+        Some(address) => leases.reserve(address).map(|()| address),
+        None => leases.allocate(),
+    });
+    match v6.transpose() {
+        Ok(v6) => Ok(Addresses { v4, v6 }),
+        Err(error) => {
+            leases.release(v4);
+            Err(error.into())
+        }
+    }
 }
 
 impl Networks {
@@ -89,11 +135,7 @@ impl Networks {
         let mut table = self.table();
         let entry =
             table.get_mut(&network.id).ok_or_else(|| Error::NoNetwork(network.name.clone()))?;
-        let leases = entry.leases.as_mut().ok_or(Error::NoBridge)?;
-        let address = match asked.address() {
-            Some(address) => leases.reserve(address).map(|()| address)?,
-            None => leases.allocate()?,
-        };
+        let Addresses { v4: address, v6 } = take_addresses(entry, asked)?;
         entry.users.insert(container.to_owned());
         let host_name = match network.name.as_str() {
             BRIDGE => container.get(..11).unwrap_or(container).to_owned(),
@@ -116,12 +158,18 @@ impl Networks {
             mtu: bridge.mtu,
             isolated: !bridge.icc,
             ports: Vec::new(),
+            v6: v6.zip(bridge.v6.as_ref()).map(|(address, bridge)| LeaseV6 {
+                address,
+                prefix: bridge.prefix,
+                gateway: (!network.internal).then_some(bridge.gateway),
+            }),
         })
     }
 
     /// Takes the ports of the host that lead to a lease; once it is connected they do.
     pub(crate) fn take_ports(&self, lease: &mut Lease, wishes: &[Wish]) -> Result<(), Error> {
-        lease.ports = self.0.rules.state().holds.take(wishes, lease.address)?;
+        let v6 = lease.v6.map(|v6| v6.address);
+        lease.ports = self.0.rules.state().holds.take(wishes, lease.address, v6)?;
         Ok(())
     }
 
@@ -132,6 +180,11 @@ impl Networks {
             let reserved = entry.leases.as_mut().map(|leases| leases.reserve(lease.address));
             if let Some(Err(error)) = reserved {
                 tracing::warn!(address = %lease.address, %error, "a running container's address");
+            }
+            let reserved = entry.leases6.as_mut().zip(lease.v6);
+            let reserved = reserved.map(|(leases, v6)| leases.reserve(v6.address));
+            if let Some(Err(error)) = reserved {
+                tracing::warn!(%error, "a running container's address");
             }
         }
         self.0.rules.state().holds.adopt(&lease.ports);
@@ -157,6 +210,11 @@ impl Networks {
             gateway: lease.gateway.filter(|_| leads_out),
             interface: lease.interface.clone(),
             mtu: lease.mtu,
+            v6: lease.v6.map(|v6| EndpointV6 {
+                address: v6.address,
+                prefix: v6.prefix,
+                gateway: v6.gateway.filter(|_| leads_out),
+            }),
         };
         match network::attach(&lease.bridge, namespace.as_fd(), &endpoint) {
             // Somebody took the bridge down: once more, with the bridge made anew.
@@ -193,6 +251,8 @@ impl Networks {
         }
         if let Some(entry) = self.table().get_mut(&lease.network) {
             entry.leases.as_mut().map(|leases| leases.release(lease.address));
+            let v6 = entry.leases6.as_mut().zip(lease.v6);
+            v6.map(|(leases, v6)| leases.release(v6.address));
         }
     }
 
@@ -209,7 +269,8 @@ impl Networks {
     /// Lets a container's names be known in the network of a lease.
     pub(crate) fn announce(&self, container: &str, lease: &Lease, network: &str, names: &[String]) {
         let id = (lease.network.as_str(), network);
-        self.0.names.insert(id, container, lease.address, names);
+        let addresses = Addresses { v4: lease.address, v6: lease.v6.map(|v6| v6.address) };
+        self.0.names.insert(id, container, addresses, names);
     }
 
     /// A container has no names in the network of a lease any more.
@@ -249,8 +310,14 @@ impl Networks {
         lease: &mut Lease,
         ports: &[Publication],
     ) -> Result<(), Error> {
-        let here = |port: &Publication| Publication { address: lease.address, ..*port };
-        lease.ports = ports.iter().map(here).collect();
+        // What only the other network's family had is not published any more.
+        let v6 = lease.v6.map(|v6| IpAddr::V6(v6.address));
+        let here = |port: &Publication| {
+            let address =
+                if port.address.is_ipv4() { Some(IpAddr::V4(lease.address)) } else { v6 }?;
+            Some(Publication { address, ..*port })
+        };
+        lease.ports = ports.iter().filter_map(here).collect();
         self.0.rules.state().holds.adopt(&lease.ports);
         Ok(self.0.rules.publish(lease)?)
     }

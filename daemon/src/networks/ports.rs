@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
@@ -23,7 +23,8 @@ const MAX_PORTS: usize = 65_536;
 pub(crate) struct Wish {
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
-    pub(crate) host: Ipv4Addr,
+    /// One address of the host; none for all of every family that the container has.
+    pub(crate) host: Option<IpAddr>,
     /// Ports of the host to choose from; any ephemeral one if there is none.
     pub(crate) host_ports: Option<RangeInclusive<u16>>,
 }
@@ -48,17 +49,17 @@ pub(crate) enum WishError {
 pub(crate) fn wishes(
     config: &ContainerConfig,
     host_config: &HostConfig,
-    default: Ipv4Addr,
+    default: Option<Ipv4Addr>,
 ) -> Result<Vec<Wish>, WishError> {
-    let mut ports: BTreeMap<(u16, &'static str), Vec<&PortBinding>> = BTreeMap::new();
+    let mut ports: BTreeMap<(u16, Protocol), Vec<&PortBinding>> = BTreeMap::new();
     for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
         if let Ok((port, protocol)) = parse_port(port) {
-            ports.entry((port, protocol.name())).or_default();
+            ports.entry((port, protocol)).or_default();
         }
     }
     for (port, bindings) in host_config.port_bindings.iter().flatten() {
         let (port, protocol) = parse_port(port)?;
-        let list = ports.entry((port, protocol.name())).or_default();
+        let list = ports.entry((port, protocol)).or_default();
         list.extend(bindings.iter().flatten());
     }
     let any = PortBinding::default();
@@ -68,7 +69,6 @@ pub(crate) fn wishes(
             bindings.push(&any);
         }
         for binding in bindings {
-            let protocol = if protocol == "tcp" { Protocol::Tcp } else { Protocol::Udp };
             let host = parse_address(&binding.host_ip, default)?;
             wishes.push(Wish {
                 protocol,
@@ -94,20 +94,22 @@ fn parse_port(text: &str) -> Result<(u16, Protocol), WishError> {
     match protocol.to_ascii_lowercase().as_str() {
         "tcp" | "" => Ok((number, Protocol::Tcp)),
         "udp" => Ok((number, Protocol::Udp)),
-        "sctp" => Err(WishError::Later("sctp ports can not be published yet".to_owned())),
+        "sctp" => Ok((number, Protocol::Sctp)),
         other => Err(WishError::Protocol(other.to_owned())),
     }
 }
 
-fn parse_address(text: &str, default: Ipv4Addr) -> Result<Ipv4Addr, WishError> {
+fn parse_address(text: &str, default: Option<Ipv4Addr>) -> Result<Option<IpAddr>, WishError> {
     if text.is_empty() {
-        return Ok(default);
+        return Ok(default.filter(|address| !address.is_unspecified()).map(IpAddr::V4));
     }
-    if text.parse::<std::net::Ipv6Addr>().is_ok() {
-        let what = format!("ports can not be published on IPv6 addresses yet ({text})");
-        return Err(WishError::Later(what));
+    match text.trim_matches(['[', ']']).parse() {
+        Ok(IpAddr::V6(Ipv6Addr::LOCALHOST)) => Err(WishError::Later(
+            "ports can not be published on ::1, whose packets the kernel does not let out of the host".to_owned(),
+        )),
+        Ok(address) => Ok(Some(address)),
+        Err(_) => Err(WishError::Address(text.to_owned())),
     }
-    text.parse().map_err(|_| WishError::Address(text.to_owned()))
 }
 
 /// Nothing, `8080`, or `8080-8090`; 0 leaves it open.
@@ -136,16 +138,17 @@ pub(super) struct Holds {
 }
 
 impl Holds {
-    /// Chooses and takes the ports for a container at `address`: all or none.
+    /// Chooses and takes the ports for a container at these addresses: all or none.
     pub(super) fn take(
         &mut self,
         wishes: &[Wish],
         address: Ipv4Addr,
+        v6: Option<Ipv6Addr>,
     ) -> Result<Vec<Publication>, Error> {
         let mut taken = Vec::with_capacity(wishes.len());
         for wish in wishes {
-            match self.take_one(wish, address) {
-                Ok(publication) => taken.push(publication),
+            match self.take_one(wish, address, v6) {
+                Ok(publications) => taken.extend(publications),
                 Err(error) => {
                     self.give_back(&taken);
                     return Err(error);
@@ -155,7 +158,13 @@ impl Holds {
         Ok(taken)
     }
 
-    fn take_one(&mut self, wish: &Wish, address: Ipv4Addr) -> Result<Publication, Error> {
+    /// One port number of the host, on one address or on all of each family.
+    fn take_one(
+        &mut self,
+        wish: &Wish,
+        address: Ipv4Addr,
+        v6: Option<Ipv6Addr>,
+    ) -> Result<Vec<Publication>, Error> {
         let (first, last, next) = match &wish.host_ports {
             Some(range) => (*range.start(), *range.end(), *range.start()),
             None => {
@@ -164,26 +173,22 @@ impl Holds {
                 (first, last, if (first..=last).contains(&next) { next } else { first })
             }
         };
+        let places = places(wish.host, address, v6)?;
         let mut refused = None;
         for host_port in (next..=last).chain(first..next) {
-            let Wish { protocol, port, host, .. } = *wish;
-            let publication = Publication { protocol, host, host_port, address, port };
-            if self.is_allocated(&publication) {
-                refused.get_or_insert(Error::PortAllocated { host, host_port });
-                continue;
-            }
-            match reserve(protocol, host, host_port) {
-                Ok(socket) => {
-                    self.held.insert(publication, Some(socket));
+            let Wish { protocol, port, .. } = *wish;
+            let publication =
+                |&(host, address)| Publication { protocol, host, host_port, address, port };
+            let wanted: Vec<Publication> = places.iter().map(publication).collect();
+            match self.hold(&wanted) {
+                Ok(()) => {
                     if wish.host_ports.is_none() {
                         self.last = host_port;
                     }
-                    return Ok(publication);
+                    return Ok(wanted);
                 }
-                Err(source) => {
-                    let in_use = source.kind() == std::io::ErrorKind::AddrInUse;
-                    let error = Error::PortInUse { publication, why: describe(&source) };
-                    if !in_use {
+                Err(error) => {
+                    if matches!(&error, Error::PortInUse { in_use: false, .. }) {
                         return Err(error);
                     }
                     refused.get_or_insert(error);
@@ -191,6 +196,25 @@ impl Holds {
             }
         }
         Err(refused.unwrap_or(Error::NoPort))
+    }
+
+    /// Takes all of these or none.
+    fn hold(&mut self, wanted: &[Publication]) -> Result<(), Error> {
+        let mut sockets = Vec::with_capacity(wanted.len());
+        for publication in wanted {
+            let Publication { protocol, host, host_port, .. } = *publication;
+            if self.is_allocated(publication) {
+                return Err(Error::PortAllocated { host, host_port });
+            }
+            let socket = reserve(protocol, host, host_port).map_err(|source| Error::PortInUse {
+                publication: *publication,
+                why: describe(&source),
+                in_use: source.kind() == std::io::ErrorKind::AddrInUse,
+            })?;
+            sockets.push(socket);
+        }
+        self.held.extend(wanted.iter().copied().zip(sockets.into_iter().map(Some)));
+        Ok(())
     }
 
     /// Takes the ports of a container that runs already.
@@ -218,13 +242,35 @@ impl Holds {
     }
 
     fn is_allocated(&self, wanted: &Publication) -> bool {
-        let overlaps = |one: Ipv4Addr, other: Ipv4Addr| {
-            one == other || one.is_unspecified() || other.is_unspecified()
+        let overlaps = |one: IpAddr, other: IpAddr| {
+            one == other
+                || one.is_ipv4() == other.is_ipv4()
+                    && (one.is_unspecified() || other.is_unspecified())
         };
         self.held.keys().any(|held| {
             (held.protocol, held.host_port) == (wanted.protocol, wanted.host_port)
                 && overlaps(held.host, wanted.host)
         })
+    }
+}
+
+/// The addresses of the host and of the container, family by family.
+fn places(
+    host: Option<IpAddr>,
+    address: Ipv4Addr,
+    v6: Option<Ipv6Addr>,
+) -> Result<Vec<(IpAddr, IpAddr)>, Error> {
+    let four = |host: Ipv4Addr| (IpAddr::V4(host), IpAddr::V4(address));
+    match host {
+        None => {
+            let six = v6.map(|v6| (Ipv6Addr::UNSPECIFIED.into(), v6.into()));
+            Ok(std::iter::once(four(Ipv4Addr::UNSPECIFIED)).chain(six).collect())
+        }
+        Some(IpAddr::V4(host)) => Ok(vec![four(host)]),
+        Some(IpAddr::V6(host)) => match v6 {
+            Some(v6) => Ok(vec![(host.into(), v6.into())]),
+            None => Err(Error::NoV6(host.into())),
+        },
     }
 }
 
@@ -267,8 +313,7 @@ mod tests {
     fn wanted(host_config: &str) -> Result<Vec<Wish>, String> {
         let body = format!(r#"{{"ExposedPorts":{{"99/tcp":{{}}}},"HostConfig":{host_config}}}"#);
         let request = api_spec::container::CreateRequest::from_slice(body.as_bytes()).unwrap();
-        wishes(&request.config, &request.host_config, Ipv4Addr::UNSPECIFIED)
-            .map_err(|error| error.to_string())
+        wishes(&request.config, &request.host_config, None).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -278,15 +323,15 @@ mod tests {
                 "80":[{"HostPort":"8080-8081"},{"HostPort":"80"}]},"PublishAllPorts":true}"#,
         );
         let all: Vec<_> = (all.unwrap().into_iter())
-            .map(|wish| (wish.port, wish.protocol, wish.host.to_string(), wish.host_ports))
+            .map(|wish| (wish.port, wish.protocol, wish.host, wish.host_ports))
             .collect();
-        let any = || "0.0.0.0".to_owned();
+        let any = || None;
         assert_eq!(
             all,
             [
                 (80, Protocol::Tcp, any(), Some(80..=80)),
                 (80, Protocol::Tcp, any(), Some(8080..=8081)),
-                (53, Protocol::Udp, "127.0.0.1".to_owned(), None),
+                (53, Protocol::Udp, Some(Ipv4Addr::LOCALHOST.into()), None),
                 (99, Protocol::Tcp, any(), None),
             ]
         );
@@ -302,11 +347,10 @@ mod tests {
             (r#""70000/tcp":[{}]"#, "invalid port specification: \"70000\""),
             (r#""0/tcp":[{}]"#, "invalid port specification: \"0\""),
             (r#""80/foo":[{}]"#, "invalid proto: foo"),
-            (r#""80/sctp":[{}]"#, "sctp ports can not be published yet"),
             (r#""80/tcp":[{"HostIp":"zz"}]"#, "invalid IP address: zz"),
             (
                 r#""80/tcp":[{"HostIp":"::1"}]"#,
-                "ports can not be published on IPv6 addresses yet (::1)",
+                "ports can not be published on ::1, whose packets the kernel does not let out of the host",
             ),
         ] {
             let refused = wanted(&format!(r#"{{"PortBindings":{{{bindings}}}}}"#));
@@ -317,25 +361,48 @@ mod tests {
     #[test]
     fn ports_are_shared_by_nobody() {
         let mut holds = Holds::default();
-        let wish =
-            |host: Ipv4Addr| Wish { protocol: Protocol::Udp, port: 53, host, host_ports: None };
+        let wish = |host: Ipv4Addr| Wish {
+            protocol: Protocol::Udp,
+            port: 53,
+            host: Some(host.into()),
+            host_ports: None,
+        };
         let address = Ipv4Addr::new(172, 17, 0, 2);
         let two = [wish(Ipv4Addr::LOCALHOST), wish(Ipv4Addr::UNSPECIFIED)];
-        let taken = holds.take(&two, address).unwrap();
+        let taken = holds.take(&two, address, None).unwrap();
         assert_ne!(taken[0].host_port, taken[1].host_port);
         let port = taken[1].host_port;
         let same = Wish { host_ports: Some(port..=port), ..wish(Ipv4Addr::LOCALHOST) };
-        let error = holds.take(std::slice::from_ref(&same), address).unwrap_err().to_string();
+        let error = holds.take(std::slice::from_ref(&same), address, None).unwrap_err().to_string();
         assert_eq!(error, format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         holds.give_back(&taken);
         assert!(holds.all().is_empty());
         let other = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
-        let error = holds.take(&[same], address).unwrap_err().to_string();
+        let error = holds.take(&[same], address, None).unwrap_err().to_string();
         let where_to = format!("127.0.0.1:{port}:172.17.0.2:53/udp");
         assert_eq!(
             error,
             format!("failed to bind host port for {where_to}: address already in use")
         );
         drop(other);
+    }
+
+    #[test]
+    fn one_number_is_taken_in_both_families() {
+        let mut holds = Holds::default();
+        let address = Ipv4Addr::new(172, 17, 0, 2);
+        let v6 = Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2));
+        let wish = |host| Wish { protocol: Protocol::Tcp, port: 80, host, host_ports: None };
+        let taken = holds.take(&[wish(None)], address, v6).unwrap();
+        let shown: Vec<_> = taken.iter().map(|it| (it.host.to_string(), it.address)).collect();
+        let six = v6.map(IpAddr::V6).unwrap();
+        assert_eq!(shown, [("0.0.0.0".to_owned(), address.into()), ("::".to_owned(), six)]);
+        assert_eq!(taken[0].host_port, taken[1].host_port);
+        let port = taken[1].host_port;
+        let same = Wish { host_ports: Some(port..=port), ..wish("fd00::9".parse().ok()) };
+        let error = holds.take(&[same], address, v6).unwrap_err().to_string();
+        assert_eq!(error, format!("Bind for fd00::9:{port} failed: port is already allocated"));
+        let error = holds.take(&[wish("::".parse().ok())], address, None).unwrap_err();
+        assert!(matches!(error, Error::NoV6(_)), "{error}");
     }
 }

@@ -1,11 +1,11 @@
 //! What is stored of a network, and the three that every daemon has.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use api_spec::network::{Ipam, IpamConfig};
 use runtime::network::BridgeConfig;
-use runtime::network::ipam::Subnet;
+use runtime::network::ipam::{Subnet, Subnet6};
 use serde::{Deserialize, Serialize};
 use store::Records;
 
@@ -82,6 +82,19 @@ pub(crate) struct Bridge {
     pub(crate) publish_on: Option<Ipv4Addr>,
     /// What names of interfaces in containers begin with.
     pub(crate) interface_prefix: String,
+    /// Where the network has IPv6.
+    #[serde(default)]
+    pub(crate) v6: Option<BridgeV6>,
+}
+
+/// The IPv6 part of a [`Bridge`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BridgeV6 {
+    pub(crate) gateway: Ipv6Addr,
+    pub(crate) prefix: u8,
+    pub(crate) range: Option<(Ipv6Addr, u8)>,
+    pub(crate) reserved: Vec<Ipv6Addr>,
+    pub(crate) chosen: bool,
 }
 
 impl Network {
@@ -101,6 +114,7 @@ impl Network {
             masquerade: bridge.masquerade && !self.internal,
             icc: bridge.icc,
             internal: self.internal,
+            v6: bridge.v6.as_ref().map(|v6| (v6.gateway, v6.prefix)),
         })
     }
 
@@ -140,14 +154,21 @@ impl Network {
             gateway: bridge.gateway.to_string(),
             ..IpamConfig::default()
         };
+        let mut configs = vec![config];
+        configs.extend(bridge.v6.as_ref().map(|v6| {
+            IpamConfig {
+                subnet: Subnet6::of(v6.gateway, v6.prefix)
+                    .map(|subnet| subnet.to_string())
+                    .unwrap_or_default(),
+                gateway: v6.gateway.to_string(),
+                ..IpamConfig::default()
+            }
+        }));
         let option = |(key, value)| (format!("com.docker.network.{key}"), value);
         Self {
             driver: Driver::Bridge,
-            ipam: Ipam {
-                driver: IPAM_DRIVER.to_owned(),
-                config: Some(vec![config]),
-                ..Ipam::default()
-            },
+            ipv6: bridge.v6.is_some(),
+            ipam: Ipam { driver: IPAM_DRIVER.to_owned(), config: Some(configs), ..Ipam::default() },
             options: options.into_iter().map(option).collect(),
             bridge: Some(bridge),
             ..Self::plain(super::BRIDGE, Driver::Bridge, created)

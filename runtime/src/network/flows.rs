@@ -32,7 +32,8 @@ pub(super) fn forget(publications: &[Publication]) {
 fn forget_all(publications: &[&Publication]) -> Result<(), NetworkError> {
     let mut socket = nft::open()?;
     let mut stale = Vec::new();
-    let list = request("list flows", 0, ConntrackMessage::Get(Vec::new()));
+    let list =
+        request("list flows", 0, NetfilterProtoFamily::Unspec, ConntrackMessage::Get(vec![]));
     socket.dump(list, |object: NetfilterMessage| {
         if let NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes)) = object.inner {
             stale.extend(Flow::parse(&attributes).filter(|flow| flow.is_of(publications)));
@@ -103,16 +104,23 @@ impl Flow {
         let hidden = self.answer.to != self.ask.from;
         (translated || !hidden)
             && publications.iter().any(|published| {
+                let same_family =
+                    self.ask.to.0.is_some_and(|to| to.is_ipv4() == published.host.is_ipv4());
                 published.host_port == self.ask.to.1
-                    && (published.host.is_unspecified()
-                        || self.ask.to.0 == Some(IpAddr::V4(published.host)))
+                    && same_family
+                    && (published.host.is_unspecified() || self.ask.to.0 == Some(published.host))
             })
     }
 
     fn remove(&self, socket: &mut Netlink) -> Result<(), NetworkError> {
         let tuple = vec![ConntrackAttribute::CtaTupleOrig(self.original.clone())];
         let what = format!("forget a flow of port {}", self.ask.to.1);
-        match socket.execute(vec![request(&what, NLM_F_ACK, ConntrackMessage::Delete(tuple))]) {
+        let family = match self.ask.to.0 {
+            Some(IpAddr::V6(_)) => NetfilterProtoFamily::IPv6,
+            _ => NetfilterProtoFamily::IPv4,
+        };
+        let message = ConntrackMessage::Delete(tuple);
+        match socket.execute(vec![request(&what, NLM_F_ACK, family, message)]) {
             // It ended meanwhile.
             Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
             other => other,
@@ -120,8 +128,13 @@ impl Flow {
     }
 }
 
-fn request(what: &str, flags: u16, message: ConntrackMessage) -> Request<NetfilterMessage> {
-    let header = NetfilterHeader::new(NetfilterProtoFamily::IPv4, 0, 0);
+fn request(
+    what: &str,
+    flags: u16,
+    family: NetfilterProtoFamily,
+    message: ConntrackMessage,
+) -> Request<NetfilterMessage> {
+    let header = NetfilterHeader::new(family, 0, 0);
     Request::new(what, flags, NetfilterMessage::new(header, message))
 }
 
@@ -162,9 +175,9 @@ mod tests {
     fn flows_belong_to_the_ports_that_they_asked_for() {
         let port = |host, host_port| Publication {
             protocol: Protocol::Udp,
-            host,
+            host: IpAddr::V4(host),
             host_port,
-            address: CONTAINER,
+            address: CONTAINER.into(),
             port: 5353,
         };
         let plain = flow((HERE, 53), (CLIENT, 9999));

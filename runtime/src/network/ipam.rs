@@ -6,6 +6,10 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+mod six;
+
+pub use six::{Ipam6Error, Leases6, Subnet6};
+
 /// Docker's default address pools: (base, prefix of the base, prefix of each network). They hold 31 networks; what
 /// comes after those gets smaller ones of a range that private networks seldom use.
 const DEFAULT_POOLS: [([u8; 4], u8, u8); 8] = [

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -84,46 +84,55 @@ pub(super) fn delete(name: &str, flags: u16) -> RouteRequest {
     Request::new(format!("delete link {name}"), flags, RouteNetlinkMessage::DelLink(named))
 }
 
-/// An IPv4 address with the broadcast address of its subnet.
-pub(super) fn address(index: u32, local: Ipv4Addr, prefix: u8) -> AddressMessage {
-    let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-    let broadcast = Ipv4Addr::from(u32::from(local) | host_bits);
+/// An address; of IPv4 with the broadcast address of its subnet, of IPv6 usable at once: nobody else can have it.
+pub(super) fn address(index: u32, local: IpAddr, prefix: u8) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(local);
     message.header.prefix_len = prefix;
     message.header.index = index;
-    message.attributes = vec![
-        AddressAttribute::Address(IpAddr::V4(local)),
-        AddressAttribute::Local(IpAddr::V4(local)),
-        AddressAttribute::Broadcast(broadcast),
-    ];
+    message.attributes = vec![AddressAttribute::Address(local), AddressAttribute::Local(local)];
+    match local {
+        IpAddr::V4(local) => {
+            let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+            let broadcast = Ipv4Addr::from(u32::from(local) | host_bits);
+            message.attributes.push(AddressAttribute::Broadcast(broadcast));
+        }
+        IpAddr::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
+    }
     message
 }
 
-pub(super) fn add_address(index: u32, local: Ipv4Addr, prefix: u8, flags: u16) -> RouteRequest {
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+pub(super) fn add_address(index: u32, local: IpAddr, prefix: u8, flags: u16) -> RouteRequest {
     let flags = flags | NLM_F_CREATE | NLM_F_REPLACE;
     let message = RouteNetlinkMessage::NewAddress(address(index, local, prefix));
     Request::new(format!("add address {local}/{prefix}"), flags, message)
 }
 
-pub(super) fn default_route(index: u32, gateway: Ipv4Addr, flags: u16) -> RouteRequest {
+pub(super) fn default_route(index: u32, gateway: IpAddr, flags: u16) -> RouteRequest {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family(gateway);
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::Boot;
     message.header.scope = RouteScope::Universe;
     message.header.kind = RouteType::Unicast;
-    message.attributes =
-        vec![RouteAttribute::Gateway(RouteAddress::Inet(gateway)), RouteAttribute::Oif(index)];
+    let via = match gateway {
+        IpAddr::V4(gateway) => RouteAddress::Inet(gateway),
+        IpAddr::V6(gateway) => RouteAddress::Inet6(gateway),
+    };
+    message.attributes = vec![RouteAttribute::Gateway(via), RouteAttribute::Oif(index)];
     let flags = flags | NLM_F_CREATE | NLM_F_EXCL;
     let message = RouteNetlinkMessage::NewRoute(message);
     Request::new(format!("add default route via {gateway}"), flags, message)
 }
 
-/// Removes one default route, whichever.
-pub(super) fn remove_default_route(flags: u16) -> RouteRequest {
+/// Removes one default route of the family, whichever.
+pub(super) fn remove_default_route(family: AddressFamily, flags: u16) -> RouteRequest {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family;
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.scope = RouteScope::NoWhere;
     Request::new("remove default route", flags, RouteNetlinkMessage::DelRoute(message))
@@ -146,7 +155,7 @@ mod tests {
     #[test]
     fn an_address_carries_its_broadcast() {
         let broadcast = |prefix| {
-            let message = address(1, Ipv4Addr::new(172, 17, 0, 2), prefix);
+            let message = address(1, Ipv4Addr::new(172, 17, 0, 2).into(), prefix);
             message.attributes.into_iter().find_map(|attribute| match attribute {
                 AddressAttribute::Broadcast(address) => Some(address),
                 _ => None,

@@ -33,6 +33,11 @@ pub fn create_netns() -> Result<OwnedFd, NetworkError> {
     Ok(netns)
 }
 
+/// Lets an interface of the calling thread's network namespace have IPv6.
+pub(super) fn switch_on_v6(interface: &str) -> Result<(), NetworkError> {
+    super::sysctl::set(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0")
+}
+
 /// Opens the network namespace of the process `pid`.
 ///
 /// # Errors

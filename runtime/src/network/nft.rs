@@ -41,6 +41,9 @@
 //! The chain `admin` has the role of Docker's chain DOCKER-USER: its rules see every forwarded packet before ours do,
 //! a drop there is final, and the table stays as long as there are any.
 //!
+//! `table ip6 jocker` is the same with addresses of IPv6, for the bridges that have it; it comes with the first of them.
+//! There `::1` takes the place of 127.0.0.0/8, and no packet from it leaves the host whatever the rules say.
+//!
 //! The rules are the same for any number of bridges; a bridge is an element of the sets,
 //! a published port an element of one of the maps. Other clients of a published port keep their addresses.
 //!
@@ -57,6 +60,7 @@ use super::netlink::{Netlink, Request};
 use super::{BridgeConfig, NetworkError};
 
 mod expression;
+mod family;
 mod message;
 mod ports;
 mod redirect;
@@ -66,6 +70,7 @@ use expression::{
     both_names_in, both_names_not_in, is_reply, is_translated, masquerade, name_in, name_not_in,
     not_from_loopback, verdict,
 };
+use family::Family;
 use message::Wrapped;
 pub(super) use redirect::redirect;
 
@@ -90,24 +95,36 @@ const RULE_COUNT: usize = 17;
 /// Multicast group that is told of each change to nf_tables (`NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h).
 const CHANGES: u32 = 7;
 
-/// Puts the table into the state above with the bridge in its sets, whatever it was before.
+/// Puts the tables into the state above with the bridge in their sets, whatever they were before.
 pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
+    let mut batch = vec![message::begin()];
+    for family in families(config) {
+        batch.extend(family.table(whole(*family, config)));
+    }
+    commit(batch)
+}
+
+/// Where the bridge belongs.
+fn families(config: &BridgeConfig) -> &'static [Family] {
+    if config.v6.is_some() { &Family::BOTH } else { &[Family::V4] }
+}
+
+fn whole(family: Family, config: &BridgeConfig) -> Vec<Request<Wrapped>> {
     let mut batch = vec![
-        message::begin(),
         message::table(NfTablesMessage::NewTable, "create table", NLM_F_CREATE),
         message::set(BRIDGES, 1, 1),
         message::set(HIDDEN, 2, 1),
         message::set(TOGETHER, 3, 2),
         message::set(HAIRPIN, 4, 2),
-        ports::map(ports::ONE_ADDRESS, 5),
-        ports::map(ports::ALL_ADDRESSES, 6),
-        ports::selves(7),
+        ports::map(family, ports::ONE_ADDRESS, 5),
+        ports::map(family, ports::ALL_ADDRESSES, 6),
+        ports::selves(family, 7),
         message::set(SEALED, 8, 1),
     ];
     batch.extend(message::chains());
     batch.push(message::plain_chain(ADMIN));
     batch.extend(CHAINS.map(message::flush));
-    batch.extend(rules());
+    batch.extend(rules(family));
     // Adding what is there is no error and removing what is not is one: so the element is added in
     // any case, and taken out again in the same transaction where it does not belong.
     for (set, belongs) in membership(config) {
@@ -116,12 +133,15 @@ pub(super) fn ensure(config: &BridgeConfig) -> Result<(), NetworkError> {
             batch.push(message::remove_element(set, &config.name));
         }
     }
-    commit(batch)
+    batch
 }
 
-/// The rules of our table as the kernel tells them, without the administrator's.
+/// The rules of our tables as the kernel tells them, without the administrator's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuleSet(Vec<RuleMessage>);
+pub struct RuleSet {
+    v4: Vec<RuleMessage>,
+    v6: Vec<RuleMessage>,
+}
 
 impl RuleSet {
     /// Reads them; after [`super::ensure_bridge`] they are as they should be.
@@ -133,72 +153,107 @@ impl RuleSet {
     }
 
     fn of(socket: &mut Netlink) -> Result<Self, NetworkError> {
-        let mut rules = Vec::new();
-        socket.dump(message::list_rules(), |object: Wrapped| {
-            rules.extend(message::rule_of_table(object, &CHAINS));
-        })?;
-        Ok(Self(rules))
+        let mut of_family = |family: Family| -> Result<_, NetworkError> {
+            let mut rules = Vec::new();
+            socket.dump(family.one(message::list_rules()), |object: Wrapped| {
+                rules.extend(message::rule_of_table(object, &CHAINS));
+            })?;
+            Ok(rules)
+        };
+        Ok(Self { v4: of_family(Family::V4)?, v6: of_family(Family::V6)? })
+    }
+
+    fn are(&self, family: Family, expected: &Self) -> bool {
+        let (rules, wanted) = match family {
+            Family::V4 => (&self.v4, &expected.v4),
+            Family::V6 => (&self.v6, &expected.v6),
+        };
+        rules.len() == RULE_COUNT && rules == wanted
     }
 }
 
-/// Whether the table has its rules and the bridges are in the sets they belong to. False after
-/// something flushed or changed the table; [`super::ensure_bridge`] repairs it.
+/// Whether the tables have their rules and the bridges are in the sets they belong to. False after
+/// something flushed or changed a table; [`super::ensure_bridge`] repairs it.
 ///
 /// # Errors
 /// The request that the kernel refused.
 pub fn verify(configs: &[BridgeConfig], expected: &RuleSet) -> Result<bool, NetworkError> {
     let mut socket = open()?;
     let rules = RuleSet::of(&mut socket)?;
-    if rules.0.len() != RULE_COUNT || rules != *expected {
-        return Ok(false);
+    for family in Family::BOTH {
+        let of_family = |config: &&BridgeConfig| families(config).contains(&family);
+        let mut ours = configs.iter().filter(of_family).peekable();
+        // Without a bridge there the other family's table is nobody's, or another daemon's.
+        if family == Family::V6 && ours.peek().is_none() {
+            continue;
+        }
+        if !rules.are(family, expected) {
+            return Ok(false);
+        }
+        let mut members = BTreeSet::new();
+        for set in SETS {
+            let names = elements(&mut socket, family, set)?;
+            members.extend(names.into_iter().map(|name| (set, name)));
+        }
+        let has = |set, config: &BridgeConfig| members.contains(&(set, config.name.clone()));
+        if !ours.all(|config| {
+            membership(config).into_iter().all(|(set, belongs)| has(set, config) == belongs)
+        }) {
+            return Ok(false);
+        }
     }
-    let mut members = BTreeSet::new();
-    for set in SETS {
-        members.extend(elements(&mut socket, set)?.into_iter().map(|name| (set, name)));
-    }
-    let has = |set, config: &BridgeConfig| members.contains(&(set, config.name.clone()));
-    Ok(configs.iter().all(|config| {
-        membership(config).into_iter().all(|(set, belongs)| has(set, config) == belongs)
-    }))
+    Ok(true)
 }
 
-/// Takes the bridge out of the sets; without any bridge left, the table goes, unless the administrator's chain has
+/// Takes the bridge out of the sets; a table without any bridge left goes, unless the administrator's chain has
 /// rules.
 pub(super) fn remove(bridge: &str) -> Result<(), NetworkError> {
     let mut socket = open()?;
-    let bridges = or_nothing(elements(&mut socket, BRIDGES))?;
-    let mut kept = bridges.iter().any(|name| name != bridge);
-    if !kept {
-        socket.dump(message::list_rules(), |object: Wrapped| {
-            kept |= message::rule_of_table(object, &[ADMIN]).is_some();
-        })?;
-    }
     let mut batch = vec![message::begin()];
-    if kept {
-        for set in SETS {
-            batch.push(message::add_element(set, bridge));
-            batch.push(message::remove_element(set, bridge));
+    for family in Family::BOTH {
+        let bridges = or_nothing(elements(&mut socket, family, BRIDGES))?;
+        if family == Family::V6 && !bridges.iter().any(|name| name == bridge) {
+            continue;
         }
-    } else {
-        batch.push(message::table(NfTablesMessage::NewTable, "create table", NLM_F_CREATE));
-        batch.push(message::table(NfTablesMessage::DeleteTable, "delete table", 0));
+        let mut kept = bridges.iter().any(|name| name != bridge);
+        if !kept {
+            socket.dump(family.one(message::list_rules()), |object: Wrapped| {
+                kept |= message::rule_of_table(object, &[ADMIN]).is_some();
+            })?;
+        }
+        batch.extend(family.table(match kept {
+            true => without(bridge),
+            false => vec![
+                message::table(NfTablesMessage::NewTable, "create table", NLM_F_CREATE),
+                message::table(NfTablesMessage::DeleteTable, "delete table", 0),
+            ],
+        }));
     }
     commit(batch)
 }
 
-/// The bridges in the table.
-pub(super) fn bridges() -> Result<Vec<String>, NetworkError> {
-    or_nothing(elements(&mut open()?, BRIDGES))
+/// Takes a bridge out of the sets, whether it is there or not.
+fn without(bridge: &str) -> Vec<Request<Wrapped>> {
+    let out = |set| [message::add_element(set, bridge), message::remove_element(set, bridge)];
+    SETS.into_iter().flat_map(out).collect()
 }
 
-/// The published ports in the table.
+/// The bridges in the table of IPv4, where every one is.
+pub(super) fn bridges() -> Result<Vec<String>, NetworkError> {
+    or_nothing(elements(&mut open()?, Family::V4, BRIDGES))
+}
+
+/// The published ports in the tables.
 pub(super) fn published() -> Result<Vec<Publication>, NetworkError> {
     let mut socket = open()?;
     let mut found = Vec::new();
-    for map in ports::MAPS {
-        let list = message::list_elements(map);
-        let dumped = socket.dump(list, |object: Wrapped| found.extend(ports::elements(&object)));
-        or_nothing(dumped)?;
+    for family in Family::BOTH {
+        for map in ports::MAPS {
+            let list = family.one(message::list_elements(map));
+            let dumped =
+                socket.dump(list, |object: Wrapped| found.extend(ports::elements(&object)));
+            or_nothing(dumped)?;
+        }
     }
     Ok(found)
 }
@@ -211,11 +266,22 @@ pub(super) fn publish(publications: &[Publication]) -> Result<(), NetworkError> 
 /// Removes all published ports of a container, whether they are there or not.
 pub(super) fn unpublish(publications: &[Publication]) -> Result<(), NetworkError> {
     let mut batch = vec![message::begin()];
-    batch.extend(ports::add(publications));
-    batch.extend(ports::remove(publications));
-    batch.extend(ports::add_selves(publications));
-    batch.extend(ports::remove_selves(publications));
+    for (family, publications) in by_family(publications) {
+        batch.extend(family.table(ports::add(&publications)));
+        batch.extend(family.table(ports::remove(&publications)));
+        batch.extend(family.table(ports::add_selves(&publications)));
+        batch.extend(family.table(ports::remove_selves(&publications)));
+    }
     commit(batch)
+}
+
+/// Those of each family that has any.
+fn by_family(publications: &[Publication]) -> Vec<(Family, Vec<Publication>)> {
+    let of = |family| {
+        let ours = |port: &&Publication| Family::of_address(port.address) == family;
+        (family, publications.iter().filter(ours).copied().collect::<Vec<_>>())
+    };
+    Family::BOTH.map(of).into_iter().filter(|(_, list)| !list.is_empty()).collect()
 }
 
 /// Takes bridges and ports out, which have to be there, and adds ports.
@@ -225,17 +291,24 @@ pub(super) fn replace(
     new: &[Publication],
 ) -> Result<(), NetworkError> {
     let mut batch = vec![message::begin()];
-    for bridge in bridges {
-        for set in SETS {
-            batch.push(message::add_element(set, bridge));
-            batch.push(message::remove_element(set, bridge));
+    if !bridges.is_empty() {
+        let six = or_nothing(elements(&mut open()?, Family::V6, BRIDGES))?;
+        for bridge in bridges {
+            batch.extend(Family::V4.table(without(bridge)));
+            if six.contains(bridge) {
+                batch.extend(Family::V6.table(without(bridge)));
+            }
         }
     }
-    batch.extend(ports::remove(gone));
-    batch.extend(ports::add_selves(gone));
-    batch.extend(ports::remove_selves(gone));
-    batch.extend(ports::add(new));
-    batch.extend(ports::add_selves(new));
+    for (family, gone) in by_family(gone) {
+        batch.extend(family.table(ports::remove(&gone)));
+        batch.extend(family.table(ports::add_selves(&gone)));
+        batch.extend(family.table(ports::remove_selves(&gone)));
+    }
+    for (family, new) in by_family(new) {
+        batch.extend(family.table(ports::add(&new)));
+        batch.extend(family.table(ports::add_selves(&new)));
+    }
     if batch.len() > 1 { commit(batch) } else { Ok(()) }
 }
 
@@ -294,17 +367,17 @@ fn membership(config: &BridgeConfig) -> [(&'static str, bool); 5] {
     ]
 }
 
-fn rules() -> [Request<Wrapped>; RULE_COUNT] {
+fn rules(family: Family) -> [Request<Wrapped>; RULE_COUNT] {
     use expression::Direction::{In, Out};
     let rule = message::rule;
     let drop = || vec![verdict(false)];
     let accept = || vec![verdict(true)];
     [
-        rule(GUARD, [not_from_loopback(), ports::to_loopback(), drop()].concat()),
-        rule(PREROUTING, ports::to_one_address()),
-        rule(PREROUTING, ports::to_any_address()),
-        rule(OUTPUT, ports::to_one_address()),
-        rule(OUTPUT, ports::to_any_address()),
+        rule(GUARD, [not_from_loopback(), ports::to_loopback(family), drop()].concat()),
+        rule(PREROUTING, ports::to_one_address(family)),
+        rule(PREROUTING, ports::to_any_address(family)),
+        rule(OUTPUT, ports::to_one_address(family)),
+        rule(OUTPUT, ports::to_any_address(family)),
         rule(FORWARD, vec![expression::jump(ADMIN)]),
         rule(FORWARD, [name_in(In, SEALED), both_names_not_in(HAIRPIN), drop()].concat()),
         rule(FORWARD, [name_in(Out, SEALED), both_names_not_in(HAIRPIN), drop()].concat()),
@@ -318,17 +391,17 @@ fn rules() -> [Request<Wrapped>; RULE_COUNT] {
             [name_in(In, HIDDEN), name_not_in(Out, BRIDGES), vec![masquerade()]].concat(),
         ),
         rule(POSTROUTING, [is_translated(), both_names_in(HAIRPIN), vec![masquerade()]].concat()),
-        rule(POSTROUTING, [ports::to_itself(), vec![masquerade()]].concat()),
+        rule(POSTROUTING, [ports::to_itself(family), vec![masquerade()]].concat()),
         rule(
             POSTROUTING,
-            [ports::from_loopback(), name_in(Out, BRIDGES), vec![masquerade()]].concat(),
+            [ports::from_loopback(family), name_in(Out, BRIDGES), vec![masquerade()]].concat(),
         ),
     ]
 }
 
-fn elements(socket: &mut Netlink, set: &str) -> Result<Vec<String>, NetworkError> {
+fn elements(socket: &mut Netlink, family: Family, set: &str) -> Result<Vec<String>, NetworkError> {
     let mut names = Vec::new();
-    socket.dump(message::list_elements(set), |object: Wrapped| {
+    socket.dump(family.one(message::list_elements(set)), |object: Wrapped| {
         names.extend(message::element_names(&object));
     })?;
     Ok(names)

@@ -3,14 +3,15 @@
 //! The kernel carries the packets: each publication is an element of a map in our nft table. The
 //! host's port is held by a bound socket, so that nobody else gets it and a port in use is noticed.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::{fs, io};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use serde::{Deserialize, Serialize};
 
-use super::{BridgeConfig, NetworkError, flows, link, netns, nft};
+use super::ipam::{Subnet, Subnet6};
+use super::{BridgeConfig, NetworkError, bridge, flows, link, netns, nft, sysctl};
 
 /// A transport protocol with ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,15 +21,21 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP; few kernels have sockets of it.
+    Sctp,
 }
 
 impl Protocol {
-    /// `tcp` or `udp`.
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
+
+    /// `tcp`, `udp` or `sctp`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
         }
     }
 
@@ -37,6 +44,7 @@ impl Protocol {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Sctp => 132,
         }
     }
 }
@@ -46,12 +54,12 @@ impl Protocol {
 pub struct Publication {
     /// The protocol of both.
     pub protocol: Protocol,
-    /// One address of the host, or `0.0.0.0` for all of them.
-    pub host: Ipv4Addr,
+    /// One address of the host, or `0.0.0.0` or `::` for all of that family, which is the container's address's.
+    pub host: IpAddr,
     /// The port there.
     pub host_port: u16,
     /// The container's address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The port there.
     pub port: u16,
 }
@@ -60,16 +68,27 @@ pub struct Publication {
 /// and does not listen: should a packet come past the rules, it is refused like on a closed port.
 ///
 /// # Errors
-/// `EADDRINUSE` if somebody has the port, `EADDRNOTAVAIL` if the host has no such address.
-pub fn reserve(protocol: Protocol, host: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
-    let address = SocketAddrV4::new(host, port);
+/// `EADDRINUSE` if somebody has the port, `EADDRNOTAVAIL` if the host has no such address, `EPROTONOSUPPORT` if the
+/// kernel has no such protocol.
+pub fn reserve(protocol: Protocol, host: IpAddr, port: u16) -> io::Result<OwnedFd> {
+    let address = SocketAddr::new(host, port);
     let socket = |kind, protocol| {
-        let flags = SocketFlags::CLOEXEC;
-        rustix::net::socket_with(AddressFamily::INET, kind, flags, Some(protocol))
+        let family = if host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?;
+        if host.is_ipv6() {
+            // The port of IPv4 is another one.
+            sockopt::set_ipv6_v6only(&socket, true)?;
+        }
+        Ok::<_, io::Error>(socket)
     };
     match protocol {
         Protocol::Udp => {
             let socket = socket(SocketType::DGRAM, ipproto::UDP)?;
+            rustix::net::bind(&socket, &address)?;
+            Ok(socket)
+        }
+        Protocol::Sctp => {
+            let socket = socket(SocketType::STREAM, ipproto::SCTP)?;
             rustix::net::bind(&socket, &address)?;
             Ok(socket)
         }
@@ -132,14 +151,23 @@ pub fn restore_published(
     for name in bridges.iter().filter(|name| !ours(name)) {
         if link::index_of(&route, name)?.is_none() {
             gone.push(name.clone());
-        } else if let Some((address, prefix)) = super::bridge_address(name)? {
-            others.push(super::ipam::Subnet::of(address, prefix)?);
+        } else {
+            others.extend(bridge::subnets(name)?);
         }
     }
     let known = nft::published()?;
-    let unwanted = |known: &&Publication| {
-        !wanted.contains(known) && !others.iter().any(|subnet| subnet.is_usable(known.address))
+    let of_others = |address: IpAddr| {
+        others.iter().any(|(network, prefix)| match (*network, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                Subnet::of(network, *prefix).is_ok_and(|subnet| subnet.is_usable(address))
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                Subnet6::of(network, *prefix).is_ok_and(|subnet| subnet.is_usable(address))
+            }
+            _ => false,
+        })
     };
+    let unwanted = |known: &&Publication| !wanted.contains(known) && !of_others(known.address);
     let stale: Vec<_> = known.iter().filter(unwanted).copied().collect();
     // Adding what is there changes nothing.
     let complete = stale.is_empty() && wanted.iter().all(|port| known.contains(port));
@@ -165,11 +193,5 @@ pub fn verify_published(wanted: &[Publication]) -> Result<bool, NetworkError> {
 /// Lets packets from 127.0.0.1 leave by the bridge and their answers come back, which published ports
 /// need that the host itself asks for. The table drops what others send to 127.0.0.0/8.
 pub(super) fn route_loopback(bridge: &str) -> Result<(), NetworkError> {
-    let path = format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet");
-    let failed =
-        |verb: &str, source| NetworkError::Call { call: format!("{verb}({path})"), source };
-    if fs::read_to_string(&path).map_err(|error| failed("read", error))?.trim() == "1" {
-        return Ok(());
-    }
-    fs::write(&path, "1").map_err(|error| failed("write", error))
+    sysctl::set(&format!("net/ipv4/conf/{bridge}/route_localnet"), "1")
 }

@@ -1,6 +1,6 @@
 //! What the host routes already, which no network of ours may take; and the default route of a container.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
 use netlink_packet_core::NLM_F_ACK;
@@ -9,6 +9,9 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::Request;
 use super::{NetworkError, link, netns};
+
+/// What the kernel says where no route is left to be removed, or no table, or no such family.
+const NONE_LEFT: [i32; 4] = [libc::ESRCH, libc::ENOENT, libc::EOPNOTSUPP, libc::EAFNOSUPPORT];
 
 /// The IPv4 subnets with a route of their own in any table, as (address, prefix), the default route
 /// left out. Routes of this host's own addresses count through their subnets.
@@ -38,25 +41,37 @@ pub fn host_routes() -> Result<Vec<(Ipv4Addr, u8)>, NetworkError> {
     Ok(found)
 }
 
-/// Makes `via` (interface and gateway) the only IPv4 default route of a network namespace; `None` leaves none.
+/// Makes `via` (interface and gateways) the only default routes of a network namespace; none where there is no gateway.
 ///
 /// # Errors
 /// [`NetworkError::NoInterface`], or the request that the kernel refused.
-pub fn lead_out(netns: BorrowedFd<'_>, via: Option<(&str, Ipv4Addr)>) -> Result<(), NetworkError> {
+pub fn lead_out(
+    netns: BorrowedFd<'_>,
+    v4: Option<(&str, Ipv4Addr)>,
+    v6: Option<(&str, Ipv6Addr)>,
+) -> Result<(), NetworkError> {
     let mut inside = netns::route_socket(netns)?;
-    let new = match via {
-        Some((interface, gateway)) => {
-            let index = link::index_of(&inside, interface)?
-                .ok_or_else(|| NetworkError::NoInterface { name: interface.to_owned() })?;
-            Some(link::default_route(index, gateway, NLM_F_ACK))
+    let v4 = v4.map(|(interface, gateway)| (interface, IpAddr::V4(gateway)));
+    let v6 = v6.map(|(interface, gateway)| (interface, IpAddr::V6(gateway)));
+    for (family, via) in [(AddressFamily::Inet, v4), (AddressFamily::Inet6, v6)] {
+        let new = match via {
+            Some((interface, gateway)) => {
+                let index = link::index_of(&inside, interface)?
+                    .ok_or_else(|| NetworkError::NoInterface { name: interface.to_owned() })?;
+                Some(link::default_route(index, gateway, NLM_F_ACK))
+            }
+            None => None,
+        };
+        loop {
+            match inside.execute(vec![link::remove_default_route(family, NLM_F_ACK)]) {
+                // Also what a kernel without IPv6 says.
+                Err(error) if error.errno().is_some_and(|errno| NONE_LEFT.contains(&errno)) => {
+                    break;
+                }
+                removed => removed?,
+            }
         }
-        None => None,
-    };
-    loop {
-        match inside.execute(vec![link::remove_default_route(NLM_F_ACK)]) {
-            Err(error) if error.errno() == Some(libc::ESRCH) => break,
-            removed => removed?,
-        }
+        new.map_or(Ok(()), |route| inside.execute(vec![route]))?;
     }
-    new.map_or(Ok(()), |route| inside.execute(vec![route]))
+    Ok(())
 }

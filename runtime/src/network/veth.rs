@@ -37,7 +37,11 @@ pub fn attach(
     // Before anything is made: it is the step that can fail for want of descriptors.
     let inside = netns::route_socket(netns)?;
     host.execute(vec![pair(master, netns, endpoint)])?;
-    configure(inside, endpoint).inspect_err(|_| {
+    let configured = match endpoint.v6 {
+        Some(_) => netns::within(netns, || netns::switch_on_v6(&endpoint.interface)),
+        None => Ok(()),
+    };
+    configured.and_then(|()| configure(inside, endpoint)).inspect_err(|_| {
         if let Err(error) = host.execute(vec![link::delete(&endpoint.host_name, NLM_F_ACK)]) {
             tracing::warn!(link.name = endpoint.host_name, error = %error, "link is left");
         }
@@ -126,14 +130,19 @@ fn configure(mut inside: super::netlink::Netlink, endpoint: &Endpoint) -> Result
     let Some(index) = link::index_of(&inside, &endpoint.interface)? else {
         return Err(NetworkError::NoInterface { name: endpoint.interface.clone() });
     };
-    let Endpoint { address, prefix, .. } = *endpoint;
-    let acknowledged_here = if endpoint.gateway.is_none() { NLM_F_ACK } else { 0 };
     let mut requests = vec![
         link::up(&format!("set {} up", endpoint.interface), index, 0),
-        link::add_address(index, address, prefix, acknowledged_here),
+        link::add_address(index, endpoint.address.into(), endpoint.prefix, 0),
     ];
     if let Some(gateway) = endpoint.gateway {
-        requests.push(link::default_route(index, gateway, NLM_F_ACK));
+        requests.push(link::default_route(index, gateway.into(), 0));
+    }
+    if let Some(v6) = endpoint.v6 {
+        requests.push(link::add_address(index, v6.address.into(), v6.prefix, 0));
+        requests.extend(v6.gateway.map(|gateway| link::default_route(index, gateway.into(), 0)));
+    }
+    if let Some(last) = requests.last_mut() {
+        last.flags |= NLM_F_ACK;
     }
     inside.execute(requests)
 }

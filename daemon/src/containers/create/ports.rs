@@ -1,7 +1,5 @@
 //! What is wrong with the ports that a request wants published.
 
-use std::net::Ipv4Addr;
-
 use api_spec::container::CreateRequest;
 
 use crate::containers::error::Error;
@@ -16,7 +14,7 @@ pub(super) fn check(
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
     let CreateRequest { config, host_config, .. } = request;
-    wishes(config, host_config, Ipv4Addr::UNSPECIFIED).map_err(|error| match error {
+    wishes(config, host_config, None).map_err(|error| match error {
         WishError::Later(what) => Error::Unsupported { field: "HostConfig.PortBindings", what },
         error => Error::Invalid(error.to_string()),
     })?;

@@ -73,6 +73,12 @@ fn settings(container: &str, attachment: &Attachment) -> EndpointSettings {
         settings.ip_address = lease.address.to_string();
         settings.ip_prefix_len = lease.prefix;
         settings.mac_address = mac_text(&lease.mac);
+        if let Some(v6) = lease.v6 {
+            settings.ipv6_gateway =
+                v6.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+            settings.global_ipv6_address = v6.address.to_string();
+            settings.global_ipv6_prefix_len = v6.prefix;
+        }
     }
     settings
 }
@@ -89,7 +95,10 @@ pub(crate) fn shown_in_network(
         endpoint_id: endpoint_id(container, &attachment.id),
         mac_address: mac_text(&lease.mac),
         ipv4_address: format!("{}/{}", lease.address, lease.prefix),
-        ipv6_address: String::new(),
+        ipv6_address: lease
+            .v6
+            .map(|v6| format!("{}/{}", v6.address, v6.prefix))
+            .unwrap_or_default(),
     })
 }
 

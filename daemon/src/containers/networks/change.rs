@@ -1,5 +1,6 @@
 //! Connecting a container to a network and disconnecting it, whether it runs or not.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -190,7 +191,7 @@ impl Job {
         }
         self.service.announce(id, &list[at]);
         self.tell_resolver(list, &namespace, first_names)?;
-        self.rewrite_hosts(Some(lease.address.into()), None);
+        self.rewrite_hosts(&lease.addresses().collect::<Vec<_>>(), &[]);
         Ok(())
     }
 
@@ -213,7 +214,7 @@ impl Job {
         }
         self.lead_out(list, before, &namespace)?;
         self.tell_resolver(list, &namespace, false)?;
-        self.rewrite_hosts(None, Some(lease.address.into()));
+        self.rewrite_hosts(&[], &lease.addresses().collect::<Vec<_>>());
         Ok(())
     }
 
@@ -230,8 +231,9 @@ impl Job {
             return Ok(());
         }
         let lease = way.and_then(|way| list[way].lease.as_ref());
-        let via = lease.and_then(|lease| Some((lease.interface.as_str(), lease.gateway?)));
-        runtime::network::lead_out(namespace.as_fd(), via)?;
+        let v4 = lease.and_then(|lease| Some((lease.interface.as_str(), lease.gateway?)));
+        let v6 = lease.and_then(|lease| Some((lease.interface.as_str(), lease.v6?.gateway?)));
+        runtime::network::lead_out(namespace.as_fd(), v4, v6)?;
         let old = list.iter_mut().find(|other| Some(other.network.as_str()) == before);
         let Some(old) = old.and_then(|old| old.lease.as_mut()).filter(|old| !old.ports.is_empty())
         else {
@@ -271,7 +273,7 @@ impl Job {
         Ok(())
     }
 
-    fn rewrite_hosts(&self, came: Option<std::net::IpAddr>, went: Option<std::net::IpAddr>) {
+    fn rewrite_hosts(&self, came: &[IpAddr], went: &[IpAddr]) {
         let config = &self.definition.config;
         let names = spec::host_names(&config.hostname, &config.domainname);
         let Some(files) = self.files() else { return };

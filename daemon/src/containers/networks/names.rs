@@ -65,14 +65,15 @@ fn servers(definition: &Definition) -> Vec<SocketAddr> {
 pub(super) fn rewrite_hosts(
     path: &std::path::Path,
     names: &str,
-    came: Option<IpAddr>,
-    went: Option<IpAddr>,
+    came: &[IpAddr],
+    went: &[IpAddr],
 ) -> std::io::Result<()> {
     let text = fs::read_to_string(path)?;
-    let gone = went.map(|address| format!("{address}\t{names}"));
-    let mut lines: Vec<&str> = text.lines().filter(|line| gone.as_deref() != Some(*line)).collect();
-    let new = came.map(|address| format!("{address}\t{names}"));
-    lines.extend(new.as_deref());
+    let line = |address: &IpAddr| format!("{address}\t{names}");
+    let gone: Vec<String> = went.iter().map(line).collect();
+    let new: Vec<String> = came.iter().map(line).collect();
+    let kept = text.lines().filter(|line| !gone.iter().any(|gone| gone == line));
+    let lines: Vec<&str> = kept.chain(new.iter().map(String::as_str)).collect();
     // Not by a new file: the container has this one.
     fs::write(path, lines.join("\n") + "\n")
 }

@@ -1,13 +1,11 @@
 //! Questions that the names of containers answer. Pure: a message in, a message out. RFC 1035, section 4.
 
-use std::net::Ipv4Addr;
-
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, PTR};
+use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::Client;
-use crate::networks::names::Names;
+use crate::networks::names::{Addresses, Names};
 
 /// For how many seconds an answer may be kept; dockerd's.
 const TTL: u32 = 600;
@@ -35,13 +33,10 @@ pub(super) fn find(question: &[u8], client: &Client, names: &Names, datagram: bo
     }
     let records = match query.query_type() {
         RecordType::PTR => pointer(query.name(), client, names).map(|record| vec![record]),
-        kind => addresses(query.name(), client, names).map(|found| match kind {
-            RecordType::A | RecordType::ANY => shuffled(found)
-                .into_iter()
-                .map(|address| record(query.name(), RData::A(A(address))))
-                .collect(),
-            // The name is there, and has nothing of this kind.
-            _ => Vec::new(),
+        kind => addresses(query.name(), client, names).map(|found| {
+            // Where the name is there and has nothing of this kind, nothing is the answer.
+            let data = shuffled(found).into_iter().flat_map(|found| of_kind(kind, found));
+            data.map(|data| record(query.name(), data)).collect()
         }),
     };
     match records {
@@ -59,7 +54,14 @@ pub(super) fn failure(question: &[u8]) -> Verdict {
     }
 }
 
-fn addresses(name: &Name, client: &Client, names: &Names) -> Option<Vec<Ipv4Addr>> {
+fn of_kind(kind: RecordType, found: Addresses) -> impl Iterator<Item = RData> {
+    let wants = |wanted| kind == wanted || kind == RecordType::ANY;
+    let v4 = wants(RecordType::A).then_some(RData::A(A(found.v4)));
+    let v6 = found.v6.filter(|_| wants(RecordType::AAAA)).map(|v6| RData::AAAA(AAAA(v6)));
+    v4.into_iter().chain(v6)
+}
+
+fn addresses(name: &Name, client: &Client, names: &Names) -> Option<Vec<Addresses>> {
     let text = name.to_ascii();
     let text = text.strip_suffix('.').unwrap_or(&text).to_ascii_lowercase();
     let text = client.links.get(&text).unwrap_or(&text);
@@ -68,10 +70,7 @@ fn addresses(name: &Name, client: &Client, names: &Names) -> Option<Vec<Ipv4Addr
 }
 
 fn pointer(name: &Name, client: &Client, names: &Names) -> Option<Record> {
-    let address = match name.parse_arpa_name().ok()?.addr() {
-        std::net::IpAddr::V4(address) => address,
-        std::net::IpAddr::V6(_) => return None,
-    };
+    let address = name.parse_arpa_name().ok()?.addr();
     let found = names.reverse(&client.networks, address)?;
     let target = Name::from_ascii(format!("{found}.")).ok()?;
     Some(record(name, RData::PTR(PTR(target))))
@@ -82,7 +81,7 @@ fn record(name: &Name, data: RData) -> Record {
 }
 
 /// Containers that share a name take turns.
-fn shuffled(mut addresses: Vec<Ipv4Addr>) -> Vec<Ipv4Addr> {
+fn shuffled(mut addresses: Vec<Addresses>) -> Vec<Addresses> {
     if addresses.len() > 1 {
         let turn = rand::random_range(0..addresses.len());
         addresses.rotate_left(turn);
@@ -109,6 +108,8 @@ fn reply(asked: &Message, code: ResponseCode, records: Vec<Record>, datagram: bo
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use hickory_proto::op::Query;
 
     use super::*;
@@ -117,7 +118,10 @@ mod tests {
         let names = Names::default();
         for last in 2..60 {
             let own = [format!("web{last}"), "all".to_owned()];
-            names.insert(("n1", "front"), &format!("c{last}"), Ipv4Addr::new(10, 0, 0, last), &own);
+            let v6 = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last.into());
+            let v6 = (last == 9).then_some(v6);
+            let addresses = Addresses { v4: Ipv4Addr::new(10, 0, 0, last), v6 };
+            names.insert(("n1", "front"), &format!("c{last}"), addresses, &own);
         }
         names
     }
@@ -156,6 +160,10 @@ mod tests {
         assert_eq!(data(&ask("db.", RecordType::A).unwrap()), ["10.0.0.3"]);
         let none = ask("web2.", RecordType::AAAA).unwrap();
         assert_eq!((none.metadata.response_code, none.answers.len()), (ResponseCode::NoError, 0));
+        assert_eq!(data(&ask("web9.", RecordType::AAAA).unwrap()), ["fd00::9"]);
+        assert_eq!(data(&ask("web9.", RecordType::ANY).unwrap()), ["10.0.0.9", "fd00::9"]);
+        let arpa = format!("9.{}0.0.d.f.ip6.arpa.", "0.".repeat(27));
+        assert_eq!(data(&ask(&arpa, RecordType::PTR).unwrap()), ["web9.front."]);
         let reverse = ask("2.0.0.10.in-addr.arpa.", RecordType::PTR).unwrap();
         assert_eq!(data(&reverse), ["web2.front."]);
         assert!(ask("elsewhere.org.", RecordType::A).is_none());

@@ -1,9 +1,9 @@
 //! The maps of published ports: their messages, keys and values, and the rules that look there.
 //!
 //! A key is protocol, address, port, or protocol, port for ports on all addresses; a value is address
-//! and port of the container. Each part fills a register of four bytes, numbers in network order.
+//! and port of the container. Each part fills whole registers of four bytes, numbers in network order.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_netfilter::nftables::{
@@ -16,6 +16,7 @@ use super::super::netlink::Request;
 use super::super::publish::{Protocol, Publication};
 use super::TABLE;
 use super::expression::other;
+use super::family::{Family, Field};
 use super::message::{self, Wrapped, request};
 
 /// Ports of one address of the host.
@@ -33,24 +34,18 @@ const ELEMENTS_PER_MESSAGE: usize = 200;
 const PART: usize = 4;
 /// The nft tool's numbers of the parts' types and how it packs them; the kernel only keeps them.
 const TYPE_BITS: u32 = 6;
-const TYPE_ADDRESS: u32 = 7;
 const TYPE_PROTOCOL: u32 = 12;
 const TYPE_PORT: u32 = 13;
-/// `NFT_PAYLOAD_NETWORK_HEADER`, `NFT_PAYLOAD_TRANSPORT_HEADER`, and what lies where in them.
-const NETWORK_HEADER: u32 = 1;
-const TRANSPORT_HEADER: u32 = 2;
-const DESTINATION_ADDRESS: (u32, u32, u32) = (NETWORK_HEADER, 16, 4);
-const DESTINATION_PORT: (u32, u32, u32) = (TRANSPORT_HEADER, 2, 2);
-const SOURCE_ADDRESS: (u32, u32, u32) = (NETWORK_HEADER, 12, 4);
-/// The first byte of a loopback address.
+/// `NFT_PAYLOAD_TRANSPORT_HEADER`, and what lies there.
+const DESTINATION_PORT: Field = (2, 2, 2);
+/// The first byte of a loopback address of IPv4.
 const LOOPBACK: u8 = 127;
-/// `NFTA_NAT_TYPE`, `_FAMILY`, `_REG_ADDR_MIN`, `_REG_PROTO_MIN`; `NFT_NAT_DNAT`, `NFPROTO_IPV4`.
+/// `NFTA_NAT_TYPE`, `_FAMILY`, `_REG_ADDR_MIN`, `_REG_PROTO_MIN`; `NFT_NAT_DNAT`.
 const NAT_TYPE: u16 = 1;
 const NAT_FAMILY: u16 = 2;
 const NAT_ADDRESS: u16 = 3;
 const NAT_PORT: u16 = 5;
 const NAT_DESTINATION: u32 = 1;
-const FAMILY_IPV4: u32 = 2;
 /// `NFTA_FIB_DREG`, `_RESULT`, `_FLAGS`; `NFT_FIB_RESULT_ADDRTYPE`, `NFTA_FIB_F_DADDR`; `RTN_LOCAL`.
 const FIB_REGISTER: u16 = 1;
 const FIB_RESULT: u16 = 2;
@@ -60,22 +55,22 @@ const FIB_OF_DESTINATION: u32 = 2;
 const LOCAL: u32 = 2;
 
 /// Creates one of the maps; `id` tells sets and maps of a batch apart.
-pub(super) fn map(name: &str, id: u32) -> Request<Wrapped> {
+pub(super) fn map(family: Family, name: &str, id: u32) -> Request<Wrapped> {
+    let address = family.address_type();
     let key: &[u32] = match name {
-        ONE_ADDRESS => &[TYPE_PROTOCOL, TYPE_ADDRESS, TYPE_PORT],
+        ONE_ADDRESS => &[TYPE_PROTOCOL, address, TYPE_PORT],
         _ => &[TYPE_PROTOCOL, TYPE_PORT],
     };
-    let value = [TYPE_ADDRESS, TYPE_PORT];
-    let packed = |types: &[u32]| types.iter().fold(0, |packed, kind| packed << TYPE_BITS | kind);
+    let value = [address, TYPE_PORT];
     let message = SetMessage {
         attributes: vec![
             SetAttribute::Table(TABLE.into()),
             SetAttribute::Name(name.into()),
             SetAttribute::Flags(SetFlags::Map),
             SetAttribute::KeyType(packed(key)),
-            SetAttribute::KeyLen((key.len() * PART) as u32),
+            SetAttribute::KeyLen(length(family, key)),
             SetAttribute::DataType(packed(&value)),
-            SetAttribute::DataLen((value.len() * PART) as u32),
+            SetAttribute::DataLen(length(family, &value)),
             SetAttribute::Id(id),
         ],
     };
@@ -83,17 +78,31 @@ pub(super) fn map(name: &str, id: u32) -> Request<Wrapped> {
 }
 
 /// Creates the set of containers that may ask for their own ports.
-pub(super) fn selves(id: u32) -> Request<Wrapped> {
+pub(super) fn selves(family: Family, id: u32) -> Request<Wrapped> {
+    let key = [family.address_type(); 2];
     let message = SetMessage {
         attributes: vec![
             SetAttribute::Table(TABLE.into()),
             SetAttribute::Name(SELVES.into()),
-            SetAttribute::KeyType(TYPE_ADDRESS << TYPE_BITS | TYPE_ADDRESS),
-            SetAttribute::KeyLen((2 * PART) as u32),
+            SetAttribute::KeyType(packed(&key)),
+            SetAttribute::KeyLen(length(family, &key)),
             SetAttribute::Id(id),
         ],
     };
     request(format!("create set {SELVES}"), NLM_F_CREATE, NfTablesMessage::NewSet(message))
+}
+
+fn packed(types: &[u32]) -> u32 {
+    types.iter().fold(0, |packed, kind| packed << TYPE_BITS | kind)
+}
+
+/// Bytes of a key or value, each part of which fills whole registers.
+fn length(family: Family, types: &[u32]) -> u32 {
+    let part = |kind: &u32| match *kind {
+        kind if kind == family.address_type() => family.address_length(),
+        _ => PART,
+    };
+    types.iter().map(part).sum::<usize>() as u32
 }
 
 /// Adds the ports to their maps.
@@ -125,11 +134,11 @@ fn of_selves(
     let mut addresses: Vec<_> = publications.iter().map(|port| port.address).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    let element = |address: &Ipv4Addr| {
-        let key = DataAttribute::Value(address.octets().repeat(2));
+    let element = |address: &IpAddr| {
+        let key = DataAttribute::Value(octets(*address).repeat(2));
         ListAttribute::Element(vec![SetElementAttribute::Key(key)])
     };
-    let message = |chunk: &[Ipv4Addr]| {
+    let message = |chunk: &[IpAddr]| {
         let message = SetElementMessage {
             attributes: vec![
                 SetElementList::Table(TABLE.into()),
@@ -177,14 +186,21 @@ fn element(publication: &Publication) -> Vec<SetElementAttribute> {
     };
     let mut key = vec![publication.protocol.number(), 0, 0, 0];
     if !publication.host.is_unspecified() {
-        key.extend(publication.host.octets());
+        key.extend(octets(publication.host));
     }
     key.extend(port(publication.host_port));
-    let value = [publication.address.octets(), port(publication.port)].concat();
+    let value = [octets(publication.address), port(publication.port).to_vec()].concat();
     vec![
         SetElementAttribute::Key(DataAttribute::Value(key)),
         SetElementAttribute::Data(DataAttribute::Value(value)),
     ]
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
 }
 
 /// The ports in a dump of a map; what is none of ours in form is left out.
@@ -201,37 +217,42 @@ fn parse(attributes: &[SetElementAttribute]) -> Option<Publication> {
             _ => {}
         }
     }
-    let number = |part: [u8; PART]| u16::from_be_bytes([part[0], part[1]]);
-    let (protocol, host, host_port) = match key?.as_chunks().0 {
-        [protocol, port] => (protocol, Ipv4Addr::UNSPECIFIED, port),
-        [protocol, host, port] => (protocol, Ipv4Addr::from(*host), port),
-        _ => return None,
-    };
-    let [address, port] = value?.as_chunks().0 else { return None };
+    let (protocol, rest) = key?.split_first_chunk::<PART>()?;
+    let (host, host_port) = rest.split_last_chunk::<PART>()?;
+    let (address, port) = value?.split_last_chunk::<PART>()?;
+    let address = from_octets(address)?;
+    let number = |part: &[u8; PART]| u16::from_be_bytes([part[0], part[1]]);
     Some(Publication {
-        protocol: [Protocol::Tcp, Protocol::Udp]
-            .into_iter()
-            .find(|known| known.number() == protocol[0])?,
-        host,
-        host_port: number(*host_port),
-        address: Ipv4Addr::from(*address),
-        port: number(*port),
+        protocol: Protocol::ALL.into_iter().find(|known| known.number() == protocol[0])?,
+        host: match (host, address) {
+            ([], IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
+            ([], IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+            (host, _) => from_octets(host)?,
+        },
+        host_port: number(host_port),
+        address,
+        port: number(port),
     })
 }
 
+fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
 /// `dnat ip to meta l4proto . ip daddr . th dport map @published`
-pub(super) fn to_one_address() -> Vec<Expressions> {
+pub(super) fn to_one_address(family: Family) -> Vec<Expressions> {
     vec![
         protocol(),
-        load(DESTINATION_ADDRESS, Register::Reg32_01),
-        load(DESTINATION_PORT, Register::Reg32_02),
-        find(ONE_ADDRESS),
-        translate(),
+        load(family.destination(), Register::Reg32_01),
+        load(DESTINATION_PORT, family.port_registers().0),
+        find(family, ONE_ADDRESS),
+        translate(family),
     ]
 }
 
 /// `fib daddr type local dnat ip to meta l4proto . th dport map @published_any`
-pub(super) fn to_any_address() -> Vec<Expressions> {
+pub(super) fn to_any_address(family: Family) -> Vec<Expressions> {
     vec![
         other(
             "fib",
@@ -244,16 +265,20 @@ pub(super) fn to_any_address() -> Vec<Expressions> {
         compare(Operator::Equal, LOCAL.to_ne_bytes().to_vec()),
         protocol(),
         load(DESTINATION_PORT, Register::Reg32_01),
-        find(ALL_ADDRESSES),
-        translate(),
+        find(family, ALL_ADDRESSES),
+        translate(family),
     ]
 }
 
 /// `ip saddr . ip daddr @selves`
-pub(super) fn to_itself() -> Vec<Expressions> {
+pub(super) fn to_itself(family: Family) -> Vec<Expressions> {
+    let behind = match family {
+        Family::V4 => Register::Reg32_01,
+        Family::V6 => Register::Reg32_04,
+    };
     vec![
-        load(SOURCE_ADDRESS, Register::Reg32_00),
-        load(DESTINATION_ADDRESS, Register::Reg32_01),
+        load(family.source(), Register::Reg32_00),
+        load(family.destination(), behind),
         Expressions::Lookup(vec![
             Lookup::Set(SELVES.into()),
             Lookup::SourceRegister(Register::Reg1),
@@ -265,7 +290,7 @@ pub(super) fn to_itself() -> Vec<Expressions> {
 pub(super) fn to_port(address: Ipv4Addr, protocol: Protocol, port: u16) -> Vec<Expressions> {
     let is = |value: &[u8]| compare(Operator::Equal, value.to_vec());
     vec![
-        load(DESTINATION_ADDRESS, Register::Reg1),
+        load(Family::V4.destination(), Register::Reg1),
         is(&address.octets()),
         Expressions::Meta(vec![
             Meta::DestinationRegister(Register::Reg1),
@@ -283,24 +308,28 @@ pub(super) fn to_other_port() -> Expressions {
         "nat",
         &[
             (NAT_TYPE, NAT_DESTINATION),
-            (NAT_FAMILY, FAMILY_IPV4),
+            (NAT_FAMILY, Family::V4.number()),
             (NAT_PORT, Register::Reg1.into()),
         ],
     )
 }
 
-/// `ip daddr 127.0.0.0/8`
-pub(super) fn to_loopback() -> Vec<Expressions> {
-    in_loopback(DESTINATION_ADDRESS)
+/// `ip daddr 127.0.0.0/8`, `ip6 daddr ::1`
+pub(super) fn to_loopback(family: Family) -> Vec<Expressions> {
+    in_loopback(family, family.destination())
 }
 
-/// `ip saddr 127.0.0.0/8`
-pub(super) fn from_loopback() -> Vec<Expressions> {
-    in_loopback(SOURCE_ADDRESS)
+/// `ip saddr 127.0.0.0/8`, `ip6 saddr ::1`
+pub(super) fn from_loopback(family: Family) -> Vec<Expressions> {
+    in_loopback(family, family.source())
 }
 
-fn in_loopback((base, offset, _): (u32, u32, u32)) -> Vec<Expressions> {
-    vec![load((base, offset, 1), Register::Reg1), compare(Operator::Equal, vec![LOOPBACK])]
+fn in_loopback(family: Family, (base, offset, length): Field) -> Vec<Expressions> {
+    let (length, wanted) = match family {
+        Family::V4 => (1, vec![LOOPBACK]),
+        Family::V6 => (length, Ipv6Addr::LOCALHOST.octets().to_vec()),
+    };
+    vec![load((base, offset, length), Register::Reg1), compare(Operator::Equal, wanted)]
 }
 
 /// Compares what was loaded into the first register.
@@ -319,7 +348,7 @@ fn protocol() -> Expressions {
     ])
 }
 
-fn load((base, offset, length): (u32, u32, u32), register: Register) -> Expressions {
+fn load((base, offset, length): Field, register: Register) -> Expressions {
     Expressions::Payload(vec![
         Payload::DestinationRegister(register),
         Payload::Base(base),
@@ -328,23 +357,23 @@ fn load((base, offset, length): (u32, u32, u32), register: Register) -> Expressi
     ])
 }
 
-/// From the registers 0 and following to the registers 4 and 5; the rule ends if there is nothing.
-fn find(map: &str) -> Expressions {
+/// From the registers 0 and following to those behind the key; the rule ends if there is nothing.
+fn find(family: Family, map: &str) -> Expressions {
     Expressions::Lookup(vec![
         Lookup::Set(map.into()),
         Lookup::SourceRegister(Register::Reg1),
-        Lookup::DestinationRegister(Register::Reg2),
+        Lookup::DestinationRegister(family.answer_register().0),
     ])
 }
 
-fn translate() -> Expressions {
+fn translate(family: Family) -> Expressions {
     other(
         "nat",
         &[
             (NAT_TYPE, NAT_DESTINATION),
-            (NAT_FAMILY, FAMILY_IPV4),
-            (NAT_ADDRESS, Register::Reg32_04.into()),
-            (NAT_PORT, Register::Reg32_05.into()),
+            (NAT_FAMILY, family.number()),
+            (NAT_ADDRESS, family.answer_register().1.into()),
+            (NAT_PORT, family.port_registers().1.into()),
         ],
     )
 }
@@ -355,10 +384,13 @@ mod tests {
 
     #[test]
     fn elements_are_read_as_they_are_written() {
-        for (protocol, host) in
-            [(Protocol::Tcp, Ipv4Addr::UNSPECIFIED), (Protocol::Udp, Ipv4Addr::new(192, 0, 2, 1))]
-        {
-            let address = Ipv4Addr::new(172, 17, 0, 2);
+        for (protocol, host, address) in [
+            (Protocol::Tcp, "0.0.0.0", "172.17.0.2"),
+            (Protocol::Udp, "192.0.2.1", "172.17.0.2"),
+            (Protocol::Sctp, "::", "fd00::2"),
+            (Protocol::Tcp, "2001:db8::1", "fd00::2"),
+        ] {
+            let (host, address) = (host.parse().unwrap(), address.parse().unwrap());
             let publication = Publication { protocol, host, host_port: 8080, address, port: 80 };
             assert_eq!(parse(&element(&publication)), Some(publication));
         }
