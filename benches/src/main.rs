@@ -9,6 +9,7 @@ mod floor;
 mod footprint;
 mod logs;
 mod memory;
+mod network;
 mod peer;
 mod ps;
 mod pull;
@@ -105,6 +106,9 @@ fn main() -> Result<()> {
     }
     if flags.wants("logs") {
         logs::measure(&peers, flags.log_rounds, flags.log_lines, &mut table)?;
+    }
+    if flags.wants("network") {
+        network::measure(&peers, flags.rounds, &mut table)?;
     }
     if flags.wants("pull") {
         pull::measure(&peers, flags.pulls, flags.pull_size, &mut table)?;
