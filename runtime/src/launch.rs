@@ -99,8 +99,9 @@ pub enum LogConfig {
     Journal {
         /// Names and values that every entry has.
         fields: Vec<(String, String)>,
-        /// Entries that the journal does not take at once are lost.
-        hurried: bool,
+        /// Nothing waits for the journal: so many bytes of entries that it does not take at once are kept, and what
+        /// comes beyond them is lost. Without it, the container's output waits for the journal.
+        buffer: Option<usize>,
     },
 }
 

@@ -128,7 +128,7 @@ fn target(definition: &Definition, name: &str, directory: &Path) -> Result<Targe
                 return Err("journald is not enabled on this host".to_owned());
             }
             let fields = journal_fields(definition, name, &options)?;
-            Ok(Target::Journal { fields, hurried: options.is_hurried() })
+            Ok(Target::Journal { fields, buffer: options.buffer()? })
         }
         (_, Some(Place { path, form: Form::Json })) => {
             let max_size = options.json_size()?;

@@ -15,6 +15,7 @@ mod local;
 mod stamp;
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use self::entry::Entry;
 use self::file::{File, Limits};
@@ -28,6 +29,9 @@ const LINE_MAX: usize = 16 * 1024;
 
 /// The log is written when this many bytes are collected, without waiting for a pause.
 const COLLECTED_MAX: usize = 32 * 1024;
+
+/// Time between two tries with a journal that did not take everything: nothing tells when it does.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The log of one container, or nowhere.
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ struct Writer {
     trouble: Option<Trouble>,
     /// The trouble has begun or ended, and nobody was told.
     untold: bool,
+    /// Entries wait for the journal.
+    waits: bool,
 }
 
 #[derive(Debug)]
@@ -97,12 +103,12 @@ impl Log {
                 },
                 collected: Vec::new(),
             },
-            LogConfig::Journal { fields, hurried } => {
-                Sink::Journal(Journal::open(&fields, hurried)?)
-            }
+            LogConfig::Journal { fields, buffer } => Sink::Journal(Journal::open(&fields, buffer)?),
         };
         let (clock, lines) = (Clock::default(), Default::default());
-        Ok(Self { writer: Some(Writer { sink, clock, lines, trouble: None, untold: false }) })
+        Ok(Self {
+            writer: Some(Writer { sink, clock, lines, trouble: None, untold: false, waits: false }),
+        })
     }
 
     /// Takes a piece of output.
@@ -125,6 +131,23 @@ impl Log {
     pub(super) fn flush(&mut self) {
         if let Some(writer) = &mut self.writer {
             writer.flush();
+        }
+    }
+
+    /// When to flush again even if nothing happens.
+    pub(super) fn next_flush(&self) -> Option<Instant> {
+        self.writer.as_ref().filter(|writer| writer.waits).map(|_| Instant::now() + RETRY)
+    }
+
+    /// Nothing more comes: writes what is collected, and waits a bounded time for a journal that is slow.
+    pub(super) fn close(&mut self) {
+        let Some(writer) = &mut self.writer else { return };
+        writer.flush();
+        if let Sink::Journal(journal) = &mut writer.sink {
+            let lost = journal.close();
+            if lost > 0 {
+                writer.note(Err(io::ErrorKind::WouldBlock.into()), lost);
+            }
         }
     }
 
@@ -212,7 +235,13 @@ impl Writer {
 
     /// A full disk must not stop the container: what can not be written is lost, and told.
     fn flush(&mut self) {
-        let Sink::File { file, collected, .. } = &mut self.sink else { return };
+        let (file, collected) = match &mut self.sink {
+            Sink::File { file, collected, .. } => (file, collected),
+            Sink::Journal(journal) => {
+                self.waits = journal.catch_up();
+                return;
+            }
+        };
         if collected.is_empty() {
             return;
         }

@@ -146,6 +146,7 @@ impl Monitor {
                 State::Failed { error }
             }
         };
+        self.log.close();
         self.flush_log();
         self.clients.end_output();
         self.clients.accept();

@@ -7,6 +7,9 @@ use api_spec::container::{ContainerConfig, LogConfig};
 use super::size;
 use crate::containers::error::Error;
 
+/// Docker's own, in bytes.
+const DEFAULT_BUFFER: usize = 1_000_000;
+
 /// What a client, or the daemon's configuration, has set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options<'a>(&'a LogConfig);
@@ -23,6 +26,15 @@ impl<'a> Options<'a> {
     /// Whether nothing may wait for the log. Writing to a file waits for nobody but the disk.
     pub(super) fn is_hurried(&self) -> bool {
         self.get("mode") == Some("non-blocking")
+    }
+
+    /// Bytes of entries that are kept while nothing may wait for the log.
+    pub(super) fn buffer(&self) -> Result<Option<usize>, String> {
+        if !self.is_hurried() {
+            return Ok(None);
+        }
+        let size = self.get("max-buffer-size").map(size).transpose()?;
+        Ok(Some(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_BUFFER)))
     }
 
     pub(super) fn check_mode(&self) -> Result<(), Error> {
@@ -136,6 +148,10 @@ mod tests {
         let mode = |pairs: &[(&str, &str)]| with(pairs, |options| options.check_mode().is_ok());
         assert!(!mode(&[("mode", "x")]) && !mode(&[("max-buffer-size", "1m")]));
         assert!(mode(&[("mode", "non-blocking"), ("max-buffer-size", "1m")]));
+        let buffer = |pairs: &[(&str, &str)]| with(pairs, |options| options.buffer().unwrap());
+        assert_eq!([buffer(&[]), buffer(&[("mode", "blocking")])], [None, None]);
+        assert_eq!(buffer(&[("mode", "non-blocking")]), Some(1_000_000));
+        assert_eq!(buffer(&[("mode", "non-blocking"), ("max-buffer-size", "4k")]), Some(4096));
     }
 
     #[test]

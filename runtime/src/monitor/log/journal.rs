@@ -2,6 +2,7 @@
 //! lines, or for values with line feeds the name, a line feed, the length (64 bits, little-endian)
 //! and the bytes. systemd: "Native Journal Protocol".
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -24,20 +25,54 @@ pub(super) struct Journal {
     fields: Vec<u8>,
     entries: u64,
     waits: bool,
-    /// Never wait.
-    hurried: bool,
+    /// Instead of waiting.
+    buffer: Option<Buffer>,
     datagram: Vec<u8>,
 }
 
+/// Entries that the journal has not taken yet, oldest first.
+#[derive(Debug)]
+struct Buffer {
+    entries: VecDeque<Vec<u8>>,
+    bytes: usize,
+    max: usize,
+}
+
+impl Buffer {
+    /// Keeps an entry if there is room; the only one may be longer than the buffer.
+    fn push(&mut self, entry: &[u8]) -> io::Result<()> {
+        if !self.entries.is_empty() && self.bytes + entry.len() > self.max {
+            let text = format!("the buffer of {} bytes before the journal is full", self.max);
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+        }
+        self.bytes += entry.len();
+        self.entries.push_back(entry.to_owned());
+        Ok(())
+    }
+
+    /// Sends what waits, until the journal takes no more.
+    fn empty_into(&mut self, socket: &UnixDatagram) {
+        while let Some(first) = self.entries.front() {
+            if socket.send_to(first, SOCKET).is_err() {
+                return;
+            }
+            self.bytes -= first.len();
+            self.entries.pop_front();
+        }
+    }
+}
+
 impl Journal {
-    pub(super) fn open(fields: &[(String, String)], hurried: bool) -> io::Result<Self> {
+    /// `buffer`: bytes of entries that are kept instead of waiting.
+    pub(super) fn open(fields: &[(String, String)], buffer: Option<usize>) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(WAIT_LIMIT))?;
-        socket.set_nonblocking(hurried)?;
+        socket.set_nonblocking(buffer.is_some())?;
         let mut text = Vec::new();
         fields.iter().for_each(|(name, value)| field(&mut text, name, &[value.as_bytes()]));
-        let (entries, waits, datagram) = (0, !hurried, Vec::new());
-        Ok(Self { socket, fields: text, entries, waits, hurried, datagram })
+        let (entries, waits, datagram) = (0, buffer.is_none(), Vec::new());
+        let buffer = buffer.map(|max| Buffer { entries: VecDeque::new(), bytes: 0, max });
+        Ok(Self { socket, fields: text, entries, waits, buffer, datagram })
     }
 
     /// Sends one entry. The journal is found by its path each time: it may be started again.
@@ -59,10 +94,42 @@ impl Journal {
             field(&mut out, "CONTAINER_PARTIAL_ORDINAL", &[ordinal.as_bytes()]);
             field(&mut out, "CONTAINER_PARTIAL_LAST", &[last.as_bytes()]);
         }
-        let sent = self.socket.send_to(&out, SOCKET);
+        let sent = self.pass_on(&out);
         self.datagram = out;
-        self.set_waits(sent.is_ok() && !self.hurried)?;
-        sent.map(drop)
+        sent
+    }
+
+    fn pass_on(&mut self, out: &[u8]) -> io::Result<()> {
+        let Some(buffer) = &mut self.buffer else {
+            let sent = self.socket.send_to(out, SOCKET);
+            self.set_waits(sent.is_ok())?;
+            return sent.map(drop);
+        };
+        buffer.empty_into(&self.socket);
+        if buffer.entries.is_empty() {
+            match self.socket.send_to(out, SOCKET) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return sent.map(drop),
+            }
+        }
+        buffer.push(out)
+    }
+
+    /// Sends what waits, as far as the journal takes it. Whether something still waits.
+    pub(super) fn catch_up(&mut self) -> bool {
+        let Some(buffer) = &mut self.buffer else { return false };
+        buffer.empty_into(&self.socket);
+        !buffer.entries.is_empty()
+    }
+
+    /// The last chance for what waits: here the journal is waited for, each entry at most the usual time. Bytes that
+    /// it did not take.
+    pub(super) fn close(&mut self) -> usize {
+        let Some(buffer) = &mut self.buffer else { return 0 };
+        if !buffer.entries.is_empty() && self.socket.set_nonblocking(false).is_ok() {
+            buffer.empty_into(&self.socket);
+        }
+        buffer.bytes
     }
 
     fn set_waits(&mut self, waits: bool) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -181,7 +182,7 @@ fn the_journal_gets_entries_with_their_fields() {
         fs::create_dir_all("/run/systemd/journal").unwrap();
         let journal = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
         let fields = vec![("CONTAINER_NAME".to_owned(), "web".to_owned())];
-        let mut log = Log::open(LogConfig::Journal { fields, hurried: true }).unwrap();
+        let mut log = Log::open(LogConfig::Journal { fields, buffer: Some(100) }).unwrap();
         log.output(Stream::Stdout, b"one\n");
         log.output(Stream::Stderr, &[b'x'; LINE_MAX + 5]);
         log.end(Stream::Stderr);
@@ -211,4 +212,91 @@ fn the_journal_gets_entries_with_their_fields() {
         log.output(Stream::Stdout, b"nobody listens\n");
         assert!(log.news().is_some_and(|trouble| !trouble.over));
     });
+}
+
+#[test]
+fn what_the_journal_does_not_take_waits_in_a_bounded_buffer() {
+    with_file_system(Path::new("/run"), "size=64k", || {
+        fs::create_dir_all("/run/systemd/journal").unwrap();
+        let journal = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
+        journal.set_nonblocking(true).unwrap();
+        let mut log =
+            Log::open(LogConfig::Journal { fields: Vec::new(), buffer: Some(4000) }).unwrap();
+        for number in 0..500 {
+            log.output(Stream::Stdout, format!("{number}\n").as_bytes());
+        }
+        log.flush();
+        let begun = log.news().unwrap();
+        assert!(!begun.over && begun.error.contains("buffer of 4000 bytes"), "{begun:?}");
+        assert!(log.next_flush().is_some());
+        let read = || {
+            let (mut numbers, mut datagram) = (Vec::new(), vec![0; 4096]);
+            while let Ok(length) = journal.recv(&mut datagram) {
+                let text = String::from_utf8_lossy(&datagram[..length]);
+                let line = text.lines().find_map(|line| line.strip_prefix("MESSAGE="));
+                numbers.push(line.unwrap().parse::<usize>().unwrap());
+            }
+            numbers
+        };
+        let mut numbers = Vec::new();
+        while log.next_flush().is_some() {
+            numbers.extend(read());
+            log.flush();
+        }
+        numbers.extend(read());
+        // Docker keeps the older ones.
+        assert_eq!(numbers, (0..numbers.len()).collect::<Vec<_>>());
+        assert!((20..450).contains(&numbers.len()), "{numbers:?}");
+        log.output(Stream::Stdout, b"500\n");
+        let over = log.news().unwrap();
+        assert!(over.over && over.lost > 100, "{over:?}");
+        assert_eq!(read(), [500]);
+        log.close();
+        assert_eq!(log.news(), None);
+    });
+}
+
+/// A piece of output, or a moment at which the monitor waits and what is collected is written.
+fn moments() -> impl Strategy<Value = Vec<(bool, Option<Vec<u8>>)>> {
+    let text = prop_oneof![
+        4 => prop::collection::vec(prop_oneof![3 => b'a'..=b'z', 1 => Just(b'\n')], 0..40),
+        1 => (LINE_MAX - 3..2 * LINE_MAX + 3).prop_map(|length| vec![b'x'; length]),
+    ];
+    prop::collection::vec((any::<bool>(), prop::option::weighted(0.8, text)), 0..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// However the output comes in pieces, and whenever it is written: both streams are in the log, whole and once.
+    #[test]
+    fn nothing_is_lost_or_twice(moments in moments(), rotates in any::<bool>()) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x-json.log");
+        let mut log = log(&path, rotates.then_some(4096), 1000);
+        let mut said = [Vec::new(), Vec::new()];
+        for (stderr, piece) in moments {
+            let stream = if stderr { Stream::Stderr } else { Stream::Stdout };
+            match piece {
+                Some(piece) => {
+                    log.output(stream, &piece);
+                    said[index(stream)].extend(piece);
+                }
+                None => log.flush(),
+            }
+        }
+        log.end(Stream::Stdout);
+        log.end(Stream::Stderr);
+        log.flush();
+        prop_assert_eq!(log.news(), None);
+        let older = (1..1000).map(|number| directory.path().join(format!("x-json.log.{number}")));
+        let mut files: Vec<_> = older.take_while(|file| file.exists()).collect();
+        files.reverse();
+        files.push(path);
+        let mut kept = [String::new(), String::new()];
+        for (text, stream, _) in files.iter().flat_map(|file| entries(file)) {
+            kept[usize::from(stream == "stderr")] += &text;
+        }
+        prop_assert_eq!(kept.map(String::into_bytes), said);
+    }
 }

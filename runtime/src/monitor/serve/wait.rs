@@ -55,7 +55,8 @@ pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
         Phase::Starting { limit, .. } | Phase::Ended { limit, .. } => Some(*limit),
         Phase::Running { trim, .. } => *trim,
     };
-    let limit = [limit, monitor.clients.limit()].into_iter().flatten().min();
+    let limit =
+        [limit, monitor.clients.limit(), monitor.log.next_flush()].into_iter().flatten().min();
     wait_for(&mut files, &tokens, limit)
 }
 
