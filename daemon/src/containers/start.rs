@@ -154,17 +154,37 @@ impl Actor {
         Ok(Peers {
             network: pid(&host_config.network_mode, "network")?,
             namespaces: Joined {
-                ipc: pid(&host_config.ipc_mode, "IPC")?,
+                ipc: self.shared_ipc(pid(&host_config.ipc_mode, "IPC")?)?,
                 pid: pid(&host_config.pid_mode, "PID")?,
             },
         })
+    }
+
+    /// Only a container that says so shares its IPC, or one that shares another one's.
+    fn shared_ipc(&self, pid: Option<i32>) -> Result<Option<i32>, Error> {
+        if let Mode::Container(name) = mode(&self.definition.host_config.ipc_mode) {
+            let donor = self.service.resolve(name)?;
+            let own = donor.definition.host_config.ipc_mode.as_str();
+            if own != "shareable" && !matches!(mode(own), Mode::Container(_)) {
+                return Err(Error::Invalid(format!(
+                    "failed to join IPC namespace: container {}: non-shareable IPC (hint: use IpcMode:shareable for \
+                     the donor container)",
+                    donor.id()
+                )));
+            }
+        }
+        Ok(pid)
     }
 
     fn peer(&self, name: &str, what: &str) -> Result<i32, Error> {
         let peer = self.service.resolve(name)?;
         let running = peer.snapshot().progress.state.running().map(|running| running.pid);
         running.ok_or_else(|| {
-            Error::Conflict(format!("cannot join {what} of a non running container: {}", peer.id()))
+            let id = peer.id();
+            Error::Conflict(match what {
+                "network" => format!("cannot join network of a non running container: {id}"),
+                _ => format!("failed to join {what} namespace: container {id} is not running"),
+            })
         })
     }
 }

@@ -220,19 +220,13 @@ pub(super) fn modes(
     if !matches!(host_config.uts_mode.as_str(), "" | "host") {
         return invalid(format!("invalid UTS mode: {}", host_config.uts_mode));
     }
+    if mode(&host_config.uts_mode) == Mode::Host && !config.hostname.is_empty() {
+        return invalid("conflicting options: hostname and the UTS mode");
+    }
     if !matches!(host_config.cgroupns_mode.as_str(), "" | "private" | "host") {
         return invalid(format!("invalid cgroup namespace mode: {}", host_config.cgroupns_mode));
     }
-    let shared = match mode(&host_config.network_mode) {
-        Mode::Container(_) => true,
-        Mode::Host => {
-            if mode(&host_config.uts_mode) == Mode::Host && !config.hostname.is_empty() {
-                return invalid("conflicting options: hostname and the UTS mode");
-            }
-            false
-        }
-        _ => false,
-    };
+    let shared = matches!(mode(&host_config.network_mode), Mode::Container(_));
     if shared && !config.hostname.is_empty() {
         return invalid("conflicting options: hostname and the network mode");
     }

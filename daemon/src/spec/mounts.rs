@@ -322,7 +322,11 @@ fn defaults(source: &Source<'_>) -> Vec<Mount> {
         }
     } else {
         mounts.push(new("/dev/mqueue", "mqueue", &private));
-        if host_config.ipc_mode != "none" {
+        if let Some(pid) = source.joined.ipc {
+            // What the other one has there, in its mount namespace.
+            let theirs = PathBuf::from(format!("/proc/{pid}/root/dev/shm"));
+            mounts.push(mount("/dev/shm", "bind", &theirs, text(&["bind", nosuid, noexec, nodev])));
+        } else if host_config.ipc_mode != "none" {
             let size = format!("size={}", host_config.shm_size);
             let options = text(&[nosuid, noexec, nodev, "mode=1777", &size]);
             mounts.push(mount("/dev/shm", "tmpfs", Path::new("shm"), options));

@@ -4,7 +4,6 @@
 use api_spec::container::{CreateRequest, Mount};
 
 use crate::containers::error::Error;
-use crate::spec::{Mode, mode};
 
 /// A field, whether a request asks for it, and what it would be.
 type Row = (&'static str, fn(&CreateRequest) -> bool, &'static str);
@@ -18,7 +17,7 @@ fn mounts(request: &CreateRequest, kind: &str) -> bool {
     request.host_config.mounts.iter().flatten().any(of_kind)
 }
 
-const LATER: [Row; 14] = [
+const LATER: [Row; 13] = [
     ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
     ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
     ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
@@ -55,11 +54,6 @@ const LATER: [Row; 14] = [
         "there are no user namespaces yet",
     ),
     ("HostConfig.Cgroup", |request| !request.host_config.cgroup.is_empty(), "use CgroupParent"),
-    (
-        "HostConfig.IpcMode",
-        |request| matches!(mode(&request.host_config.ipc_mode), Mode::Container(_)),
-        "/dev/shm can not be shared with another container yet",
-    ),
     ("HostConfig.CpuCount", |request| request.host_config.cpu_count != 0, "this is for Windows"),
     (
         "HostConfig.CpuPercent",

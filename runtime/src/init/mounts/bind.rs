@@ -1,29 +1,69 @@
-//! Files and directories of the host, as detached clones of their mounts; open_tree(2).
+//! Files and directories of the host, or of another container's mount namespace, as detached clones of their mounts;
+//! open_tree(2).
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::process::{chroot, fchdir};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::init::resolve::{self, Leaf};
 
-/// Clones the mount at `source`, with what is below it if `recursive`, and says what it is.
+/// Clones the mount at `source`, with what is below it if `recursive`, and says what it is. `/proc/<pid>/root/<path>`
+/// is a path in the mount namespace of that process.
 pub(in crate::init) fn clone_path(
     source: &Path,
     recursive: bool,
 ) -> Result<(OwnedFd, Leaf), StepError> {
+    let tree = match elsewhere(source) {
+        Some((pid, path)) => clone_elsewhere(&pid, &path, recursive)?,
+        None => clone_here(source, recursive)?,
+    };
+    let leaf = if resolve::is_directory(tree.as_fd())? { Leaf::Directory } else { Leaf::File };
+    Ok((tree, leaf))
+}
+
+fn clone_here(source: &Path, recursive: bool) -> Result<OwnedFd, StepError> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = open_tree(CWD, source, flags)
+    open_tree(CWD, source, flags)
         .attempt("mount", || format!("open_tree({source:?})"))
-        .map_err(|error| error.kind(StepErrorKind::BadMount))?;
-    let leaf = if resolve::is_directory(tree.as_fd())? { Leaf::Directory } else { Leaf::File };
-    Ok((tree, leaf))
+        .map_err(|error| error.kind(StepErrorKind::BadMount))
+}
+
+/// The kernel clones mounts of the caller's own mount namespace only: it is left for that moment. The caller has one
+/// thread. setns(2) moves it to the root of the namespace; root and working directory are put back to where they were.
+fn clone_elsewhere(pid: &str, path: &Path, recursive: bool) -> Result<OwnedFd, StepError> {
+    let open = |path: &str| File::open(path).attempt("mount", || format!("open({path:?})"));
+    let (own, theirs) = (open("/proc/self/ns/mnt")?, open(&format!("/proc/{pid}/ns/mnt"))?);
+    let (root, here) = (open("/")?, open(".")?);
+    let enter = |namespace: &File, whose: &str| {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))
+            .attempt("mount", || format!("setns({whose})"))
+    };
+    enter(&theirs, &format!("/proc/{pid}/ns/mnt"))?;
+    let cloned = clone_here(path, recursive);
+    enter(&own, "/proc/self/ns/mnt")?;
+    fchdir(&root).attempt("mount", || "fchdir(root)".to_owned())?;
+    chroot(".").attempt("mount", || "chroot(\".\")".to_owned())?;
+    fchdir(&here).attempt("mount", || "fchdir(working directory)".to_owned())?;
+    cloned
+}
+
+/// Process and path of a path that leads into another mount namespace.
+fn elsewhere(source: &Path) -> Option<(String, PathBuf)> {
+    let mut components = source.strip_prefix("/proc").ok()?.components();
+    let Some(Component::Normal(pid)) = components.next() else { return None };
+    let pid = pid.to_str().filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))?.to_owned();
+    let inside = components.next() == Some(Component::Normal("root".as_ref()));
+    inside.then(|| (pid, Path::new("/").join(components.as_path())))
 }
 
 /// Clones the mount behind a descriptor, rooted at what the descriptor refers to.
@@ -35,4 +75,18 @@ pub(in crate::init) fn clone_itself(of: BorrowedFd<'_>, recursive: bool) -> Resu
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     open_tree(of, "", flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_lead_elsewhere() {
+        let seen = elsewhere(Path::new("/proc/12/root/dev/shm"));
+        assert_eq!(seen, Some(("12".to_owned(), PathBuf::from("/dev/shm"))));
+        for here in ["/proc/self/root/x", "/proc/12/fd/3", "/proc", "/proc/12", "/dev/shm"] {
+            assert_eq!(elsewhere(Path::new(here)), None, "{here}");
+        }
+    }
 }
