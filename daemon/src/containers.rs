@@ -34,6 +34,7 @@ mod remove;
 mod rename;
 mod restart;
 mod select;
+mod sequel;
 mod shut_down;
 mod signals;
 mod start;

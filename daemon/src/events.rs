@@ -138,3 +138,6 @@ fn message(event: Event, now: jiff::Timestamp) -> Message {
         time_nano: i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,7 @@ fn the_host_s_name_is_seen_when_asked() {
     let body = host(&json!({ "UTSMode": "host" }));
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
     assert_eq!(daemon.sh(&body, "hostname"), name);
-    let mut named = body.clone();
+    let mut named = body;
     named["Hostname"] = json!("x");
     refused(&daemon, &named, "conflicting options: hostname and the UTS mode");
     refused(&daemon, &host(&json!({ "UTSMode": "bad" })), "invalid UTS mode: bad");

@@ -267,3 +267,33 @@ fn by_the_stock_client() {
     daemon.docker(&["restart", "-t", "0", &other]).ok();
     daemon.docker(&["rm", "-f", &other]).ok();
 }
+
+/// Every field with its type, a line each; what is in lists is left out.
+fn shape(value: &Value, path: &str, lines: &mut Vec<String>) {
+    let kind = match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| shape(field, &format!("{path}.{name}"), lines));
+            return;
+        }
+        Value::Null | Value::Array(_) => "list",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "text",
+    };
+    lines.push(format!("{path} {kind}"));
+}
+
+/// `data/stats.txt` is what a dockerd 26.1 answered on a host with control groups of version 1.
+#[test]
+fn statistics_have_the_shape_of_docker_s() {
+    let daemon = Daemon::start();
+    let id = daemon.launch(&json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
+        "HostConfig": { "Memory": 67_108_864, "PidsLimit": 20, "NetworkMode": "bridge" } }));
+    let path = format!("/v1.45/containers/{id}/stats?stream=0");
+    let stats = daemon.http().get(&path).expect(200).json();
+    let mut lines = Vec::new();
+    shape(&stats, "", &mut lines);
+    lines.sort();
+    let expected = include_str!("data/stats.txt");
+    assert_eq!(lines.join("\n"), expected.trim_end());
+}

@@ -84,6 +84,8 @@ pub(super) struct Actor {
     pub(super) health: Option<Watch>,
     /// Takes the interfaces of the last run away.
     pub(super) releasing: Option<tokio::task::JoinHandle<()>>,
+    /// The state that was published last; kept up only where it is checked.
+    published: State,
     snapshot: watch::Sender<Arc<Snapshot>>,
     commands: mpsc::Receiver<Command>,
 }
@@ -133,6 +135,7 @@ impl Actor {
             restart_pause: None,
             health: None,
             releasing: None,
+            published: progress.state.clone(),
             progress,
             snapshot,
             commands,
@@ -318,7 +321,12 @@ impl Actor {
     }
 
     /// Lets everybody see the state as it is now.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
+        let state = &self.progress.state;
+        debug_assert!(self.published.may_become(state), "from {:?} to {state:?}", self.published);
+        if cfg!(debug_assertions) {
+            self.published = state.clone();
+        }
         self.show(&self.progress);
     }
 

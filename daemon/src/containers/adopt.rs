@@ -3,7 +3,7 @@
 
 mod machine;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use super::handle::Handle;
 use super::monitor::{Control, RunDir};
 use super::record::{self, Definition, Progress, Stored, Writer};
 use super::restart;
+use super::sequel::{self, First};
 use super::state::{Exit, State};
 
 /// How long a container waits for another one that it needs.
@@ -29,7 +30,8 @@ impl Service {
         let mut root = fs::DirBuilder::new();
         root.recursive(true).mode(0o700).create(&self.run_root).map_err(Error::internal)?;
         let stored = record::load(&self.store.records()).map_err(Error::internal)?;
-        let ids: Vec<String> = stored.iter().map(|stored| stored.definition.id.clone()).collect();
+        let ids: HashSet<String> =
+            stored.iter().map(|stored| stored.definition.id.clone()).collect();
         let anew = machine::started_anew(&self.data_root)?;
         // First all handles, then the actors: one that is started at once may look for another.
         let mut actors = Vec::with_capacity(stored.len());
@@ -83,21 +85,7 @@ impl Service {
             true => run_dir.connect(Role::Control).ok(),
             false => None,
         };
-        let first = match &progress.state {
-            state if state.is_live() && control.is_some() => First::GoOn,
-            state if state.is_live() && anew => First::Lost,
-            state if state.is_live() => First::FindEnd,
-            State::Removing(_) => First::Remove,
-            State::Restarting(_) => First::Start,
-            State::Exited(_) if definition.host_config.auto_remove => First::Remove,
-            State::Exited(exit)
-                if exit.started_at.is_some()
-                    && restart::applies_at_boot(&definition, &progress) =>
-            {
-                First::Start
-            }
-            _ => First::Nothing,
-        };
+        let first = sequel::first(&definition.host_config, &progress, control.is_some(), anew);
         let volumes = definition.volumes.iter().map(|each| each.name.clone());
         self.volumes.adopt(&definition.id, volumes);
         let definition = Arc::new(definition);
@@ -117,7 +105,7 @@ impl Service {
     }
 
     /// Removes run directories that no container has.
-    fn sweep_run_root(&self, ids: &[String]) {
+    fn sweep_run_root(&self, ids: &HashSet<String>) {
         let Ok(entries) = fs::read_dir(&self.run_root) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -142,22 +130,6 @@ impl Handle {
             tracing::warn!(container.id = self.id(), "does not come up; what needs it goes on");
         }
     }
-}
-
-/// What an adopted container needs first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum First {
-    /// Its monitor tells how it is.
-    GoOn,
-    /// It ran, and its monitor is gone.
-    FindEnd,
-    /// It ran before the machine was started anew.
-    Lost,
-    /// Its removal was under way, or is due.
-    Remove,
-    /// Its restart policy wants it up.
-    Start,
-    Nothing,
 }
 
 impl Actor {

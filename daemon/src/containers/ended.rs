@@ -1,5 +1,7 @@
 //! The end of a container: told by its monitor, or found out when the monitor is gone.
 
+use std::time::Duration;
+
 use runtime::cgroup::Cgroup;
 use runtime::monitor::protocol::{self, ExitRecord};
 use store::crash;
@@ -10,6 +12,7 @@ use super::error::Error;
 use super::handle::Outcome;
 use super::monitor::Control;
 use super::restart;
+use super::sequel::{self, End, Sequel};
 use super::signals::{self, SIGKILL};
 use super::start::FAILED_EXIT_CODE;
 use super::state::{Exit, State};
@@ -119,7 +122,7 @@ impl Actor {
         self.persist();
         if self.definition.host_config.auto_remove {
             self.remove_now().await;
-        } else if restart::applies_at_boot(&self.definition, &self.progress) {
+        } else if restart::applies_at_boot(&self.definition.host_config, &self.progress) {
             self.start().await;
         }
         self.take_up_deferred().await;
@@ -180,20 +183,16 @@ impl Actor {
         self.progress.last_exit = Some(exit.clone());
         self.again = false;
         let stopping = std::mem::take(&mut self.stopping);
-        let restart = !stopping.restarts.is_empty() && self.removing.is_empty();
-        let remove =
-            !self.removing.is_empty() || self.definition.host_config.auto_remove && !restart;
-        let policy = &self.definition.host_config.restart_policy;
-        let again = !remove
-            && !self.last_run
-            && restart::applies(
-                policy,
-                exit.exit_code,
-                self.progress.restart_count,
-                self.progress.stopped_by_client,
-            );
-        if again {
-            let pause = restart::next_pause(self.restart_pause.filter(|_| !was_steady(&exit)));
+        let sequel = sequel::of(&End {
+            host_config: &self.definition.host_config,
+            progress: &self.progress,
+            exit_code: exit.exit_code,
+            last_run: self.last_run,
+            restart_asked: !stopping.restarts.is_empty(),
+            removal_asked: !self.removing.is_empty(),
+        });
+        if sequel == Sequel::Restarting {
+            let pause = restart::pause(self.restart_pause, length(&exit));
             self.restart_pause = Some(pause);
             self.restart_at = Some(Instant::now() + pause);
             self.progress.state = State::Restarting(exit.clone());
@@ -207,7 +206,7 @@ impl Actor {
             "die",
             &[
                 ("exitCode", exit.exit_code.to_string()),
-                ("execDuration", duration_seconds(&exit).to_string()),
+                ("execDuration", length(&exit).as_secs().to_string()),
             ],
         );
         if stopping.gently {
@@ -216,26 +215,24 @@ impl Actor {
         for reply in stopping.replies {
             _ = reply.send(Ok(Outcome::Done));
         }
-        if remove {
-            self.remove_now().await;
-        } else {
-            self.persist();
-        }
-        if restart {
-            self.start_again(stopping.restarts).await;
+        match sequel {
+            Sequel::Removal => self.remove_now().await,
+            Sequel::Rest | Sequel::Restarting => self.persist(),
+            Sequel::Restart => {
+                self.persist();
+                self.start_again(stopping.restarts).await;
+            }
         }
         self.take_up_deferred().await;
     }
 }
 
-fn duration_seconds(exit: &Exit) -> i64 {
+/// How long the run was, in whole seconds of the clock.
+fn length(exit: &Exit) -> Duration {
     let time = |text: &Option<String>| text.as_ref()?.parse::<jiff::Timestamp>().ok();
-    match (time(&exit.started_at), time(&exit.finished_at)) {
+    let seconds = match (time(&exit.started_at), time(&exit.finished_at)) {
         (Some(start), Some(end)) => end.as_second() - start.as_second(),
         _ => 0,
-    }
-}
-
-fn was_steady(exit: &Exit) -> bool {
-    u64::try_from(duration_seconds(exit)).is_ok_and(|length| length >= restart::STEADY.as_secs())
+    };
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use api_spec::container::RestartPolicy;
+use api_spec::container::{HostConfig, RestartPolicy};
 
-use super::record::{Definition, Progress};
+use super::record::Progress;
 
 /// Pause before the first restart; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A run of this length sets the pause back to the first.
-pub(super) const STEADY: Duration = Duration::from_secs(10);
+const STEADY: Duration = Duration::from_secs(10);
 
 /// Whether it may ever start a container.
 pub(super) fn has_policy(policy: &RestartPolicy) -> bool {
@@ -36,15 +36,18 @@ pub(super) fn applies(
 }
 
 /// Whether a container that does not run is started when a daemon comes up.
-pub(super) fn applies_at_boot(definition: &Definition, progress: &Progress) -> bool {
+pub(super) fn applies_at_boot(host_config: &HostConfig, progress: &Progress) -> bool {
     let exit_code = progress.state.exit().map_or(0, |exit| exit.exit_code);
-    let policy = &definition.host_config.restart_policy;
+    let policy = &host_config.restart_policy;
     applies(policy, exit_code, progress.restart_count, progress.stopped_by_client)
 }
 
-/// The pause after `previous`.
-pub(super) fn next_pause(previous: Option<Duration>) -> Duration {
-    previous.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE))
+/// The pause before the next start: `previous` is the one before the run that has just ended, which was so long.
+pub(super) fn pause(previous: Option<Duration>, run: Duration) -> Duration {
+    match previous {
+        Some(pause) if run < STEADY => (pause * 2).min(LONGEST_PAUSE),
+        _ => FIRST_PAUSE,
+    }
 }
 
 #[cfg(test)]
@@ -71,12 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_a_minute() {
-        let mut pause = None;
-        for _ in 0..12 {
-            pause = Some(next_pause(pause));
-        }
-        assert_eq!(pause, Some(LONGEST_PAUSE));
-        assert_eq!(next_pause(Some(FIRST_PAUSE)), Duration::from_millis(200));
+    fn pauses_double_up_to_a_minute_and_begin_anew_after_a_steady_run() {
+        let mut last = None;
+        let mut after = |milliseconds| {
+            last = Some(pause(last, Duration::from_millis(milliseconds)));
+            last.unwrap().as_millis()
+        };
+        let pauses: Vec<_> = (0..12).map(|_| after(9_999)).collect();
+        let expected =
+            [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000];
+        assert_eq!(pauses, expected);
+        assert_eq!([after(10_000), after(0), after(0), after(3_600_000)], [100, 200, 400, 100]);
     }
 }

@@ -144,6 +144,30 @@ impl State {
         }
     }
 
+    /// Whether a container may come from this state into that one; see the head of this file. Every state may be
+    /// told again.
+    pub(crate) fn may_become(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Created, Self::Created | Self::Starting | Self::Removing(_)) => true,
+            // What a dead daemon began and what came to nothing is as it was before.
+            (Self::Starting, next) => !matches!(next, Self::Paused(_) | Self::Removed(_)),
+            (Self::Running(_) | Self::Paused(_), next) => matches!(
+                next,
+                Self::Running(_) | Self::Paused(_) | Self::Restarting(_) | Self::Exited(_)
+            ),
+            (Self::Restarting(_), next) => matches!(
+                next,
+                Self::Restarting(_) | Self::Starting | Self::Exited(_) | Self::Removing(_)
+            ),
+            (Self::Exited(_), Self::Exited(_) | Self::Starting | Self::Removing(_)) => true,
+            // A removal may fail.
+            (Self::Removing(_), next) => {
+                matches!(next, Self::Removing(_) | Self::Removed(_) | Self::Exited(_))
+            }
+            _ => false,
+        }
+    }
+
     /// Docker's word.
     pub(crate) fn status(&self) -> &'static str {
         match self {

@@ -116,13 +116,28 @@ fn cpu(usage: &Usage) -> CpuStats {
 
 fn memory(usage: &Usage, version_2: bool) -> MemoryStats {
     let memory = &usage.stats.memory;
+    let own = |(name, value): (&String, &u64)| (name.clone(), *value);
     MemoryStats {
         usage: memory.usage,
         max_usage: memory.max_usage.filter(|_| !version_2).unwrap_or(0),
-        stats: memory.detail.clone(),
+        stats: memory
+            .detail
+            .iter()
+            .filter(|(name, _)| version_2 || is_told(name))
+            .map(own)
+            .collect(),
         failcnt: if version_2 { 0 } else { memory.failures },
         limit: usage.memory_limit,
     }
+}
+
+/// What dockerd tells of version 1's `memory.stat`, of the group alone and with those below it.
+fn is_told(name: &str) -> bool {
+    let told = "active_anon active_file cache dirty hierarchical_memory_limit hierarchical_memsw_limit \
+                inactive_anon inactive_file mapped_file pgfault pgmajfault pgpgin pgpgout rss rss_huge \
+                unevictable writeback";
+    let name = name.strip_prefix("total_").unwrap_or(name);
+    told.split_whitespace().any(|told| told == name)
 }
 
 /// Version 2 hosts count bytes alone here, as dockerd does.

@@ -1,0 +1,47 @@
+//! The pauses of restart policies.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use harness::{Daemon, eventually};
+use serde_json::{Value, json};
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+}
+
+/// Milliseconds from each end to the next start.
+fn pauses(events: &[Value]) -> Vec<i64> {
+    let at = |event: &Value| event["timeNano"].as_i64().expect("a time") / 1_000_000;
+    let mut ended = None;
+    let mut found = Vec::new();
+    for event in events {
+        match event["Action"].as_str() {
+            Some("die") => ended = Some(at(event)),
+            Some("start") => found.extend(ended.take().map(|ended| at(event) - ended)),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn pauses_double_from_a_tenth_of_a_second() {
+    let daemon = Daemon::start();
+    let begin = now();
+    let id = daemon.launch(&json!({ "Cmd": ["false"],
+        "HostConfig": { "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 4 } } }));
+    eventually("four restarts", Duration::from_secs(30), || {
+        let seen = daemon.inspect(&id);
+        (seen["RestartCount"] == 4 && seen["State"]["Status"] == "exited").then_some(())
+    });
+    let filters = json!({ "container": [id], "event": ["start", "die"] }).to_string();
+    let only: String = filters.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let path = format!("/events?since={begin}&until={}&filters={only}", now() + 1);
+    let events = daemon.http().get(&path).expect(200).json_lines();
+    let pauses = pauses(&events);
+    assert_eq!(pauses.len(), 4, "{pauses:?}");
+    for (pause, least) in pauses.iter().zip([100, 200, 400, 800]) {
+        // A loaded machine takes longer, never less.
+        assert!((least..least + 5_000).contains(pause), "{pauses:?}");
+    }
+}
