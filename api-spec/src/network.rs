@@ -39,7 +39,9 @@ pub struct EndpointSettings {
     pub aliases: Option<Vec<String>>,
     pub mac_address: String,
     pub driver_opts: Option<BTreeMap<String, String>>,
-    pub gw_priority: i64,
+    /// Since API 1.48.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gw_priority: Option<i64>,
     #[serde(rename = "NetworkID")]
     pub network_id: String,
     #[serde(rename = "EndpointID")]
@@ -71,15 +73,25 @@ pub struct EndpointIpamConfig {
     pub link_local_ips: Option<Vec<String>>,
 }
 
-/// `NetworkSettings` of inspect. The flat fields repeat the default bridge's endpoint for clients older than 1.52.
+/// `NetworkSettings` of inspect.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct NetworkSettings {
-    pub bridge: String,
     #[serde(rename = "SandboxID")]
     pub sandbox_id: String,
     pub sandbox_key: String,
     pub ports: PortMap,
+    /// For clients older than 1.52.
+    #[serde(flatten)]
+    pub default_bridge: Option<DefaultBridge>,
+    pub networks: BTreeMap<String, EndpointSettings>,
+}
+
+/// The default bridge's endpoint once more, as fields of `NetworkSettings`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DefaultBridge {
+    pub bridge: String,
     pub hairpin_mode: bool,
     #[serde(rename = "LinkLocalIPv6Address")]
     pub link_local_ipv6_address: String,
@@ -103,5 +115,4 @@ pub struct NetworkSettings {
     #[serde(rename = "IPv6Gateway")]
     pub ipv6_gateway: String,
     pub mac_address: String,
-    pub networks: BTreeMap<String, EndpointSettings>,
 }

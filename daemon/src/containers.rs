@@ -69,7 +69,7 @@ pub(crate) use error::Error;
 pub(crate) use exec::{Exec, ExecStart};
 pub(crate) use handle::{Attached, Handle, Outcome, Streams};
 pub(crate) use logging::check_default as check_log_default;
-pub(crate) use networks::shown_in_network;
+pub(crate) use networks::{OLD_MAC, shown_in_network};
 pub(crate) use select::Selection;
 pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;

@@ -61,4 +61,6 @@ macro_rules! compared {
     )*};
 }
 
-compared!(containers, creation, images, listing, outside, streams, system, volumes);
+compared!(
+    containers, creation, files, images, listing, networks, outside, streams, system, volumes
+);

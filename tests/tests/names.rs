@@ -232,6 +232,27 @@ fn links_of_the_default_bridge_are_in_hosts_and_environment() {
     daemon.remove(&db);
 }
 
+/// Route: DELETE /containers/{name}
+#[test]
+fn a_link_is_taken_away() {
+    let daemon = Daemon::start();
+    let db = daemon.create(&json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL" }));
+    let db_name = name_of(&daemon, &db);
+    let web = daemon.create(&json!({ "Cmd": ["true"],
+        "HostConfig": { "NetworkMode": "bridge", "Links": [format!("{db_name}:my-db"), format!("{db_name}:other")] } }));
+    let web_name = name_of(&daemon, &web);
+    let own = daemon.http().delete(&format!("/containers/{web_name}?link=1")).expect(500).message();
+    assert_eq!(own, "Conflict, cannot remove the default link name of the container");
+    daemon.http().delete(&format!("/containers/{web_name}/my-db?link=1")).expect(204);
+    assert_eq!(
+        daemon.inspect(&web)["HostConfig"]["Links"],
+        json!([format!("/{db_name}:/{web_name}/other")])
+    );
+    daemon.http().delete(&format!("/containers/{web_name}/my-db")).expect(404);
+    daemon.remove(&web);
+    daemon.remove(&db);
+}
+
 /// A name server of the host that answers every question with 192.0.2.99.
 fn upstream() -> std::net::SocketAddr {
     let socket = UdpSocket::bind("0.0.0.0:53").expect("port 53 of the test's own host");

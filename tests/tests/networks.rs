@@ -168,9 +168,14 @@ fn what_can_not_be_is_refused() {
 }
 
 /// Route: GET /networks
+/// Route: GET /networks/
 #[test]
 fn lists_are_filtered() {
     let daemon = Daemon::start();
+    assert_eq!(
+        daemon.http().get("/networks/").expect(200).json(),
+        daemon.http().get("/networks").expect(200).json()
+    );
     let network = Network::new(&daemon, json!({ "Labels": { "mark": "m" } }));
     let listed = |filters: Value| -> Vec<String> {
         let path = format!("/networks?filters={}", encoded(&filters));

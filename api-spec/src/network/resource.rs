@@ -30,7 +30,9 @@ pub struct Network {
     pub config_from: ConfigReference,
     pub config_only: bool,
     /// By id; of a list always empty.
-    pub containers: BTreeMap<String, NetworkContainer>,
+    /// Not in lists since API 1.52.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containers: Option<BTreeMap<String, NetworkContainer>>,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
 }

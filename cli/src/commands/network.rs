@@ -96,7 +96,7 @@ async fn connect(client: &Client, args: NetworkConnectArgs) -> Outcome {
         links: list(args.link),
         aliases: list(args.alias),
         driver_opts: (!args.driver_opt.is_empty()).then(|| map(&args.driver_opt)),
-        gw_priority: args.gw_priority,
+        gw_priority: Some(args.gw_priority),
         ..EndpointSettings::default()
     };
     let request = NetworkConnect { container: args.container, endpoint_config: Some(endpoint) };

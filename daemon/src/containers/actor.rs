@@ -190,6 +190,7 @@ impl Actor {
             Command::Pause(reply) => self.pause(reply),
             Command::Unpause(reply) => _ = reply.send(self.unpause()),
             Command::Rename { name, reply } => _ = reply.send(self.rename(&name)),
+            Command::Unlink { alias, reply } => _ = reply.send(self.unlink(&alias)),
             Command::Update { update, reply } => _ = reply.send(self.update(&update).await),
             Command::Kill { signal, reply } => match self.admit(Request::Kill) {
                 Ok(_) => self.kill(signal, reply),

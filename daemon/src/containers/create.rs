@@ -74,6 +74,8 @@ impl Service {
         supported::check(&request)?;
         ports::check(&request, exposed, &mut warnings)?;
         let networks = networks::attachments(self, &request, &mut warnings)?;
+        let main = networks.first().map(|main| main.asked.mac.clone());
+        request.config.mac_address = main.unwrap_or_default();
         let links = networks::links(self, &request)?;
         request.host_config.links = None;
         let id = names::new_id();

@@ -35,6 +35,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Where something is mounted in every container; the place itself is no change of an image that has none.
+const PLACES: [&str; 9] = [
+    "/.dockerenv",
+    "/dev/console",
+    "/dev/pts",
+    "/dev/shm",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/proc",
+    "/sys",
+];
+
 /// Views of containers that do not run.
 #[derive(Debug, Default)]
 pub(super) struct Views(Mutex<HashMap<String, Weak<View>>>);
@@ -155,7 +168,7 @@ impl Containers {
 
     /// What the container changed of its image.
     pub(crate) fn changes(&self, handle: &Handle) -> Result<Vec<Change>, Error> {
-        let changes = self.0.snapshot_of(handle)?.changes().map_err(Error::internal)?;
+        let changes = self.0.snapshot_of(handle)?.changes(&PLACES).map_err(Error::internal)?;
         let shown = changes.into_iter().map(|change| Change {
             path: String::from_utf8_lossy(&change.path).into_owned(),
             kind: match change.difference {

@@ -89,6 +89,11 @@ pub(super) enum Command {
         volumes: bool,
         reply: Reply,
     },
+    /// Takes the link with this alias away.
+    Unlink {
+        alias: String,
+        reply: Reply,
+    },
     /// Another network, or one less.
     Network {
         change: Change,
@@ -124,6 +129,7 @@ impl Command {
             | Self::Stop { reply, .. }
             | Self::Restart { reply, .. }
             | Self::Rename { reply, .. }
+            | Self::Unlink { reply, .. }
             | Self::Update { reply, .. }
             | Self::Network { reply, .. }
             | Self::Kill { reply, .. }

@@ -15,6 +15,7 @@ pub(crate) use attachment::{Attachment, endpoints, shown_in_network};
 pub(super) use change::Change;
 pub(crate) use links::Link;
 pub(super) use links::Linked;
+pub(crate) use wanted::OLD_MAC;
 pub(super) use wanted::{attachments, links};
 
 use super::Service;

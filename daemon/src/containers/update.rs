@@ -51,21 +51,28 @@ impl Actor {
             let written = self.write_limits(&host_config).await;
             replaced = written.map_err(|error| Error::Internal(failed(&error)))?;
         }
-        let definition =
-            Arc::new(Definition { host_config, ..Definition::clone(&self.definition) });
-        let writer =
-            Writer::new(self.service.store.records(), &definition).map_err(Error::internal)?;
-        if let Err(error) = writer.update(&self.progress) {
+        let redefined =
+            self.redefine(Definition { host_config, ..Definition::clone(&self.definition) });
+        if let Err(error) = redefined {
             if let Some(replaced) = replaced {
                 self.take_back(replaced).await;
             }
-            return Err(Error::internal(error));
+            return Err(error);
         }
+        self.tell("update", &[]);
+        Ok(Outcome::Done)
+    }
+
+    /// Gives the container another definition, which is stored first.
+    pub(super) fn redefine(&mut self, definition: Definition) -> Result<(), Error> {
+        let definition = Arc::new(definition);
+        let writer =
+            Writer::new(self.service.store.records(), &definition).map_err(Error::internal)?;
+        writer.update(&self.progress).map_err(Error::internal)?;
         self.writer = Arc::new(writer);
         self.service.registry().redefine(&definition);
         self.definition = definition;
-        self.tell("update", &[]);
-        Ok(Outcome::Done)
+        Ok(())
     }
 
     /// Brings the limits of the running container to what `host_config` says: to all of it or, with an error, to

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use api_spec::container::{ContainerInspect, ContainerState, DriverData, MountPoint};
-use api_spec::network::{NetworkSettings, PortMap};
+use api_spec::network::{DefaultBridge, NetworkSettings, PortMap};
 
 use super::Service;
 use super::error::Error;
@@ -139,23 +139,31 @@ fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings
         settings.sandbox_id.clone_from(&definition.id);
         settings.ports = ports(definition, seen);
     }
-    if let Some(bridge) = networks.get(BRIDGE) {
-        settings.endpoint_id.clone_from(&bridge.endpoint_id);
-        settings.gateway.clone_from(&bridge.gateway);
-        settings.ip_address.clone_from(&bridge.ip_address);
-        settings.ip_prefix_len = bridge.ip_prefix_len;
-        settings.mac_address.clone_from(&bridge.mac_address);
-        settings.ipv6_gateway.clone_from(&bridge.ipv6_gateway);
-        settings.global_ipv6_address.clone_from(&bridge.global_ipv6_address);
-        settings.global_ipv6_prefix_len = bridge.global_ipv6_prefix_len;
-    }
+    let of_bridge = networks.get(BRIDGE).map(|bridge| DefaultBridge {
+        endpoint_id: bridge.endpoint_id.clone(),
+        gateway: bridge.gateway.clone(),
+        ip_address: bridge.ip_address.clone(),
+        ip_prefix_len: bridge.ip_prefix_len,
+        mac_address: bridge.mac_address.clone(),
+        ipv6_gateway: bridge.ipv6_gateway.clone(),
+        global_ipv6_address: bridge.global_ipv6_address.clone(),
+        global_ipv6_prefix_len: bridge.global_ipv6_prefix_len,
+        ..DefaultBridge::default()
+    });
+    settings.default_bridge = Some(of_bridge.unwrap_or_default());
     settings.networks = networks;
     settings
 }
 
-/// Exposed and published ports; Docker shows none for containers without a network of their own.
+/// Exposed and published ports; Docker shows none for containers without a network that leads out.
 pub(super) fn ports(definition: &Definition, seen: &Snapshot) -> PortMap {
-    let mut leases = seen.progress.networks.iter().filter_map(|it| it.lease.as_ref()).peekable();
+    let mut leases = seen
+        .progress
+        .networks
+        .iter()
+        .filter_map(|it| it.lease.as_ref())
+        .filter(|lease| lease.gateway.is_some())
+        .peekable();
     if leases.peek().is_none() {
         return PortMap::new();
     }

@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod attach_ws;
 pub(crate) mod changes;
 pub(crate) mod create;
+mod endpoints;
 pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod kill;

@@ -40,9 +40,13 @@ impl Images {
         let (images, handle) = (self.clone(), handle.clone());
         let made = tokio::spawn(async move {
             let is_running = matches!(handle.snapshot().progress.state, State::Running(_));
-            let frozen = commit.pause && is_running;
-            if frozen {
-                handle.pause().await.map_err(Error::container)?;
+            let mut frozen = commit.pause && is_running;
+            if frozen && let Err(error) = handle.pause().await {
+                // One that has just ended changes nothing any more.
+                if handle.snapshot().progress.state.running().is_some() {
+                    return Err(Error::container(error));
+                }
+                frozen = false;
             }
             let work = handle.clone();
             let made =

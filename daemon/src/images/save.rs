@@ -19,6 +19,9 @@ impl Images {
         self.blocking(move |images| {
             let mut chosen: Vec<Saved> = Vec::new();
             for name in &names {
+                if name.is_empty() {
+                    return Err(Error::Invalid("invalid reference format".to_owned()));
+                }
                 for (image, tag) in images.named(name)? {
                     let at = chosen.iter().position(|saved| saved.image.id == image.id);
                     let at = at.unwrap_or_else(|| {

@@ -126,9 +126,9 @@ fn range(text: &str, subnet: Block, complaints: &mut Vec<String>) {
     }
 }
 
-/// Checks what a container asks of `network`, which has this name and may not be there (yet).
+/// Checks what a container asks of `network`, which has this name and may not be there (yet). The error is the reason.
 pub(crate) fn endpoint(name: &str, network: Option<&Network>, asked: &Asked) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("invalid config for network {name}: {why}"));
+    let wrong = |why: &str| Err(why.to_owned());
     if !asked.mac.is_empty() && parse_mac(&asked.mac).is_none() {
         return wrong(&format!("invalid MAC address {}", asked.mac));
     }

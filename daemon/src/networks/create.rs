@@ -21,10 +21,13 @@ pub(super) fn plan(
     others: &[Arc<Network>],
     pools: &Pool,
 ) -> Result<Network, Error> {
-    check_name(&request.name, others)?;
+    check_name(&request.name)?;
     let ipv6 = request.enable_ipv6.unwrap_or(false);
     let asked = request.ipam.clone().unwrap_or_default();
     check::ipam(&asked, ipv6).map_err(Error::Invalid)?;
+    if others.iter().any(|other| other.name == request.name) {
+        return Err(Error::NameTaken(request.name.clone()));
+    }
     let driver = driver(request)?;
     if !matches!(asked.driver.as_str(), "" | IPAM_DRIVER) {
         return Err(Error::NoPlugin(asked.driver));
@@ -49,7 +52,7 @@ pub(super) fn plan(
     Ok(network)
 }
 
-fn check_name(name: &str, others: &[Arc<Network>]) -> Result<(), Error> {
+fn check_name(name: &str) -> Result<(), Error> {
     if name.trim().is_empty() {
         return Err(Error::Invalid(format!("invalid name: {name}")));
     }
@@ -57,10 +60,7 @@ fn check_name(name: &str, others: &[Arc<Network>]) -> Result<(), Error> {
         let why = format!("operation is not permitted on predefined {name} network ");
         return Err(Error::Forbidden(why));
     }
-    match others.iter().any(|other| other.name == name) {
-        true => Err(Error::NameTaken(name.to_owned())),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 fn driver(request: &NetworkCreate) -> Result<Driver, Error> {

@@ -85,7 +85,7 @@ impl From<EndpointSettings> for Asked {
             aliases: settings.aliases,
             mac: settings.mac_address,
             driver_opts: settings.driver_opts,
-            priority: settings.gw_priority,
+            priority: settings.gw_priority.unwrap_or_default(),
         }
     }
 }

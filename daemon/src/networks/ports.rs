@@ -295,7 +295,11 @@ fn describe(error: &std::io::Error) -> String {
 /// Published and exposed ports as inspect shows them.
 pub(crate) fn port_map(config: &ContainerConfig, publications: &[Publication]) -> PortMap {
     let exposed = config.exposed_ports.iter().flatten();
-    let mut map: PortMap = exposed.map(|(port, _)| (port.clone(), None)).collect();
+    let full = |port: &String| match port.contains('/') {
+        true => port.clone(),
+        false => format!("{port}/tcp"),
+    };
+    let mut map: PortMap = exposed.map(|(port, _)| (full(port), None)).collect();
     for publication in publications {
         let port = format!("{}/{}", publication.port, publication.protocol.name());
         map.entry(port).or_default().get_or_insert_default().push(PortBinding {

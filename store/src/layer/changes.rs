@@ -41,17 +41,18 @@ pub struct Change {
 }
 
 impl Snapshot {
-    /// All changes, in order of their names; a directory comes before what is in it.
+    /// All changes, in order of their names; a directory comes before what is in it. Names in `unseen`, from
+    /// the root on, count only if the image has them.
     ///
     /// # Errors
     /// The file system's.
-    pub fn changes(&self) -> Result<Vec<Change>, IoError> {
+    pub fn changes(&self, unseen: &[&str]) -> Result<Vec<Change>, IoError> {
         let open = |path: &Path| openat(CWD, path, DIRECTORY, Mode::empty()).on("open", path);
         let upper = open(&self.upper)?;
         let below = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>, _>>()?;
-        let mut changes = Vec::new();
-        compare(&upper, &Below(below), b"", &mut changes).on("compare", &self.upper)?;
-        Ok(changes)
+        let mut found = Found { unseen, changes: Vec::new() };
+        compare(&upper, &Below(below), b"", &mut found).on("compare", &self.upper)?;
+        Ok(found.changes)
     }
 
     /// Bytes of the files in the upper directory; a file with several names counts once, as with
@@ -80,6 +81,12 @@ pub fn tree_size(directory: &Path) -> u64 {
         }
     }
     sum
+}
+
+/// The changes so far.
+struct Found<'a> {
+    unseen: &'a [&'a str],
+    changes: Vec<Change>,
 }
 
 /// The directories of the layers that overlay shows as one, topmost first.
@@ -133,7 +140,7 @@ fn compare(
     upper: &OwnedFd,
     below: &Below,
     path: &[u8],
-    changes: &mut Vec<Change>,
+    found: &mut Found<'_>,
 ) -> Result<(), Errno> {
     if path.iter().filter(|byte| **byte == b'/').count() > Limits::default().path_depth {
         return Err(Errno::NAMETOOLONG);
@@ -145,8 +152,11 @@ fn compare(
     }
     for name in all {
         let path = [path, b"/", name.to_bytes()].concat();
-        let mut add = |difference| changes.push(Change { path: path.clone(), difference });
         let old = below.child(&name)?;
+        if old.stat.is_none() && found.unseen.iter().any(|unseen| unseen.as_bytes() == path) {
+            continue;
+        }
+        let mut add = |difference| found.changes.push(Change { path: path.clone(), difference });
         let new = match statat(upper, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => None,
             result => Some(result?).filter(|stat| !metadata::is_whiteout(stat)),
@@ -157,19 +167,19 @@ fn compare(
             (None, Some(stat)) => {
                 add(Difference::Added);
                 if is_directory(stat) {
-                    descend(upper, &name, &Below(Vec::new()), &path, changes)?;
+                    descend(upper, &name, &Below(Vec::new()), &path, found)?;
                 }
             }
             (Some(before), Some(stat)) => {
                 let is_changed =
                     is_other(before, stat) || has_other_capability(&below.0[old.at], upper, &name)?;
-                let position = changes.len();
+                let position = found.changes.len();
                 if is_directory(stat) {
-                    descend(upper, &name, &old.below, &path, changes)?;
+                    descend(upper, &name, &old.below, &path, found)?;
                 }
-                if is_changed || changes.len() > position {
+                if is_changed || found.changes.len() > position {
                     let difference = Difference::Modified;
-                    changes.insert(position, Change { path, difference });
+                    found.changes.insert(position, Change { path, difference });
                 }
             }
         }
@@ -182,10 +192,10 @@ fn descend(
     name: &CStr,
     below: &Below,
     path: &[u8],
-    changes: &mut Vec<Change>,
+    found: &mut Found<'_>,
 ) -> Result<(), Errno> {
     match openat(upper, name, DIRECTORY, Mode::empty()) {
-        Ok(directory) => compare(&directory, below, path, changes),
+        Ok(directory) => compare(&directory, below, path, found),
         // It has just gone.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
         Err(errno) => Err(errno),

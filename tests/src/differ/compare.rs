@@ -147,18 +147,35 @@ fn documents(body: &[u8]) -> Option<Value> {
 /// Puts what has no order of its own into one: dockerd lists mounts as its maps have them.
 fn sort(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(sort),
+        Value::Array(items) => {
+            items.iter_mut().for_each(sort);
+            let is_port = |item: &Value| item.get("PrivatePort").is_some();
+            if items.iter().all(is_port) {
+                items.sort_by_key(Value::to_string);
+            }
+            if items.iter().all(|item| item.get("Kind").is_some() && item.get("Path").is_some()) {
+                items.sort_by_key(|change| change["Path"].to_string());
+            }
+        }
         Value::Object(members) => {
             for (key, member) in members.iter_mut() {
                 match member {
                     Value::Array(mounts) if key == "Mounts" => {
                         mounts.sort_by_key(|mount| mount["Destination"].to_string());
                     }
+                    Value::String(status) if key == "Status" => shorten(status),
                     member => sort(member),
                 }
             }
         }
         _ => {}
+    }
+}
+
+/// `Up 2 seconds`: one side may be asked a second later.
+fn shorten(status: &mut String) {
+    for seconds in ["Less than a second", "1 second", "2 seconds", "3 seconds"] {
+        *status = status.replace(seconds, "a moment");
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use store::Image;
 
 use crate::containers::error::Error;
+use crate::images;
 
 /// The fields of an image's config that only Docker has.
 #[derive(Deserialize)]
@@ -113,9 +114,6 @@ fn command(
     }
 }
 
-/// `os/architecture/variant`.
-const PLATFORM_PARTS: usize = 3;
-
 /// Refuses an image of another platform than the one asked for; warns of one that is not the host's.
 pub(super) fn platform(
     image: &Image,
@@ -134,14 +132,9 @@ pub(super) fn platform(
         }
         return Ok(());
     }
-    if asked.split('/').count() > PLATFORM_PARTS {
-        let text = format!("{asked:?}: cannot parse platform specifier: invalid argument");
-        return Err(Error::Invalid(text));
-    }
-    let same = asked == has
-        || asked.starts_with(&format!("{has}/"))
-        || asked == image.config.os().to_string();
-    match same {
+    let wanted =
+        images::platform::parse(asked).map_err(|error| Error::Invalid(error.to_string()))?;
+    match format!("{}/{}", wanted.os, wanted.architecture) == has {
         true => Ok(()),
         false => Err(Error::WrongPlatform(format!(
             "image with reference {name} was found but does not match the specified platform: wanted {asked}, \

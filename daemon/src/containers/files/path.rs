@@ -27,6 +27,8 @@ const LINKS: usize = 40;
 pub(super) struct Place {
     /// Absolute.
     path: String,
+    /// As the client wrote it.
+    asked: String,
     /// What the client calls the container.
     called: String,
 }
@@ -44,8 +46,9 @@ impl Place {
         if path.is_empty() {
             return Err(Error::Invalid("bad parameter: pathcannot be empty".to_owned()));
         }
+        let (asked, called) = (path.to_owned(), called.to_owned());
         let path = format!("/{}", path.trim_start_matches('/'));
-        Ok(Self { path, called: called.to_owned() })
+        Ok(Self { path, asked, called })
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -154,9 +157,12 @@ impl Place {
     }
 
     fn failed(&self, errno: Errno) -> Error {
-        let path = self.path.clone();
+        let path = &self.path;
         let why = match errno {
-            Errno::NOENT => return Error::NoFile { path, container: self.called.clone() },
+            Errno::NOENT => {
+                let (path, container) = (self.asked.clone(), self.called.clone());
+                return Error::NoFile { path, container };
+            }
             Errno::NOTDIR => "not a directory".to_owned(),
             Errno::LOOP => "too many levels of symbolic links".to_owned(),
             errno => errno.to_string(),

@@ -62,7 +62,7 @@ fn settings(container: &str, attachment: &Attachment) -> EndpointSettings {
         aliases: asked.aliases.clone(),
         mac_address: asked.mac.clone(),
         driver_opts: asked.driver_opts.clone(),
-        gw_priority: asked.priority,
+        gw_priority: Some(asked.priority),
         network_id: id.clone(),
         dns_names: names.clone(),
         ..EndpointSettings::default()

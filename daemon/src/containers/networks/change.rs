@@ -111,7 +111,7 @@ impl Actor {
     }
 
     fn may_disconnect(&self, network: &Network, running: bool) -> Result<(), Error> {
-        if network.driver == Driver::Host {
+        if running && network.driver == Driver::Host {
             return Err(Error::Invalid(
                 "container cannot be disconnected from host network or connected to host network"
                     .to_owned(),
@@ -145,7 +145,13 @@ impl Job {
         match change {
             Change::Connect { network, asked } => {
                 list.retain(|other| other.network != network.name);
-                list.push(Attachment::new(&network.name, *asked));
+                let mut attachment = Attachment::new(&network.name, *asked);
+                if !network.is_predefined() {
+                    let hostname = &self.definition.config.hostname;
+                    let id = &self.definition.id;
+                    attachment.names = Some(names::of(id, &self.name, hostname, &attachment));
+                }
+                list.push(attachment);
                 if let Some(running) = running {
                     self.connect(&mut list, &network, running)?;
                 }
@@ -175,12 +181,8 @@ impl Job {
         let before = way_out(list).map(|way| list[way].network.clone());
         let lease = self.service.lease(id, network, list, at)?;
         let namespace = namespace_of(running)?;
-        let first_names = !list.iter().any(|attachment| attachment.names.is_some());
+        let first_names = !list[..at].iter().any(|attachment| attachment.names.is_some());
         list[at].id.clone_from(&network.id);
-        if !network.is_predefined() {
-            let hostname = &self.definition.config.hostname;
-            list[at].names = Some(names::of(id, &self.name, hostname, &list[at]));
-        }
         list[at].lease = Some(lease.clone());
         let connected = (self.service.networks.connect(namespace.as_fd(), &lease, false))
             .and_then(|()| self.lead_out(list, before.as_deref(), &namespace));

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::containers::Service;
+use crate::containers::actor::Actor;
 use crate::containers::error::Error;
-use crate::containers::handle::Handle;
+use crate::containers::handle::{Command, Handle, Outcome};
 use crate::containers::record::Definition;
+use crate::containers::state::Request;
 use crate::networks::BRIDGE;
 
 /// A link to another container.
@@ -26,6 +28,27 @@ pub(in crate::containers) struct Linked {
     /// The names in `/etc/hosts`.
     pub(in crate::containers) names: String,
     pub(in crate::containers) environment: Vec<String>,
+}
+
+impl Handle {
+    /// Takes the link with this alias away. A container that runs knows of it until its end.
+    pub(crate) async fn unlink(&self, alias: &str) -> Result<Outcome, Error> {
+        let alias = alias.to_owned();
+        self.ask(|reply| Command::Unlink { alias, reply }).await
+    }
+}
+
+impl Actor {
+    pub(in crate::containers) fn unlink(&mut self, alias: &str) -> Result<Outcome, Error> {
+        self.admit(Request::Change)?;
+        let mut links = self.definition.links.clone();
+        links.retain(|link| link.alias != alias);
+        if links.len() == self.definition.links.len() {
+            return Err(Error::NoContainer(format!("{}/{alias}", self.name)));
+        }
+        self.redefine(Definition { links, ..Definition::clone(&self.definition) })?;
+        Ok(Outcome::Done)
+    }
 }
 
 impl Service {

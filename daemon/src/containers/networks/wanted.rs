@@ -9,7 +9,7 @@ use crate::networks::{self, Asked, BRIDGE};
 use crate::spec::{Mode, mode};
 
 /// What the daemon warns of.
-const OLD_MAC: &str = "The container-wide MacAddress field is now deprecated. It should be specified in \
+pub(crate) const OLD_MAC: &str = "The container-wide MacAddress field is now deprecated. It should be specified in \
                        EndpointsConfig instead.";
 
 /// The networks of a new container, its main one first. Networks that are not there are a matter of its start.
@@ -25,7 +25,7 @@ pub(in crate::containers) fn attachments(
         let asked = Asked::from(settings.clone());
         let name = known_as(service, name);
         let network = service.networks.get(&name).ok();
-        networks::check_endpoint(&name, network.as_deref(), &asked).map_err(Error::Invalid)?;
+        networks::check_endpoint(&name, network.as_deref(), &asked).map_err(of(&name))?;
         list.push(Attachment::new(&name, asked));
     }
     if matches!(mode(own_mode), Mode::Container(_)) || request.config.network_disabled {
@@ -46,11 +46,16 @@ pub(in crate::containers) fn attachments(
             ));
         }
         main.asked.mac.clone_from(mac);
-        networks::check_endpoint(&own, None, &main.asked).map_err(Error::Invalid)?;
+        networks::check_endpoint(&own, None, &main.asked).map_err(of(&own))?;
     }
     list.insert(0, main);
     check_together(&list)?;
     Ok(list)
+}
+
+/// What is wrong with what is asked of the network.
+fn of(network: &str) -> impl Fn(String) -> Error {
+    move |why| Error::Invalid(format!("invalid config for network {network}: {why}"))
 }
 
 /// The host's network is not the container's to connect.
@@ -85,7 +90,18 @@ pub(in crate::containers) fn links(
 ) -> Result<Vec<Link>, Error> {
     let host_config = &request.host_config;
     let own_mode = host_config.network_mode.as_str();
-    if !matches!(own_mode, "" | "default" | BRIDGE | "none" | "host") {
+    let shared = match mode(own_mode) {
+        Mode::Host => Some("host type networking"),
+        Mode::Container(_) => Some("container type network"),
+        _ => None,
+    };
+    let asked = host_config.links.as_ref().is_some_and(|links| !links.is_empty());
+    if let Some(kind) = shared.filter(|_| asked) {
+        return Err(Error::Invalid(format!(
+            "conflicting options: {kind} can't be used with links. This would result in undefined behavior"
+        )));
+    }
+    if !matches!(own_mode, "" | "default" | BRIDGE | "none") {
         return Ok(Vec::new());
     }
     let link = |text: &String| {
@@ -100,6 +116,5 @@ pub(in crate::containers) fn links(
         Ok(Link { container: peer.id().to_owned(), alias })
     };
     let links = host_config.links.iter().flatten().map(link).collect::<Result<Vec<_>, _>>()?;
-    let on_bridge = !matches!(own_mode, "none" | "host");
-    Ok(if on_bridge { links } else { Vec::new() })
+    Ok(if own_mode == "none" { Vec::new() } else { links })
 }

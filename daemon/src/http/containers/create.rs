@@ -32,7 +32,8 @@ pub(crate) async fn handle(
     older::adjust(&mut request, api);
     let name = query.get("name").map(str::to_owned);
     let platform = if api.since(PLATFORM_SINCE) { query.text("platform") } else { "" }.to_owned();
-    let created = app.containers.create(request, name, platform).await?;
+    let mut created = app.containers.create(request, name, platform).await?;
+    older::warnings(&mut created.warnings, api);
     Ok(reply::json(StatusCode::CREATED, &created))
 }
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::endpoints;
 use crate::app::App;
 use crate::containers::Selection;
 use crate::http::error::Error;
@@ -27,6 +28,7 @@ pub(crate) async fn handle(
         filters: query.filters()?,
     };
     let mut list = app.containers.list(&selection)?;
+    list.iter_mut().for_each(|row| endpoints::listed(&mut row.network_settings.networks, api));
     if !api.since(HEALTH_SINCE) {
         list.iter_mut().for_each(|row| row.health = None);
     }

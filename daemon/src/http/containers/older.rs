@@ -3,6 +3,7 @@
 
 use api_spec::container::CreateRequest;
 
+use crate::containers::OLD_MAC;
 use crate::http::error::Error;
 use crate::http::extract::Api;
 
@@ -57,6 +58,11 @@ pub(crate) fn adjust(request: &mut CreateRequest, api: Api) {
     {
         check.start_interval = 0;
     }
+}
+
+/// Takes out the warnings that its API version does not have.
+pub(crate) fn warnings(warnings: &mut Vec<String>, api: Api) {
+    warnings.retain(|warning| api.since(NETWORKS_SINCE) || warning != OLD_MAC);
 }
 
 #[cfg(test)]

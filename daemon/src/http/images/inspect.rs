@@ -18,6 +18,7 @@ use crate::images::list::bytes;
 /// API versions that dropped fields.
 const VIRTUAL_SIZE_UNTIL: u32 = 44;
 const CONTAINER_UNTIL: u32 = 45;
+const ENGINE_UNTIL: u32 = 52;
 const CONTAINER_CONFIG_UNTIL: u32 = 50;
 const EMPTY_FIELDS_UNTIL: u32 = 52;
 /// Go's zero time: the image was never tagged here, or nobody wrote down when.
@@ -71,7 +72,7 @@ fn shape(image: &Image, layers: &[String], api: Api) -> Inspect {
         container: some(raw.container).filter(|_| before_container_fields_went),
         container_config: before_container_fields_went
             .then(|| raw.container_config.unwrap_or_else(empty_config)),
-        docker_version: kept(raw.docker_version),
+        docker_version: kept(raw.docker_version).filter(|_| !api.since(ENGINE_UNTIL)),
         author: image.config.author().clone().unwrap_or_default(),
         config: if api.since(CONTAINER_CONFIG_UNTIL) {
             json!(config)

@@ -22,8 +22,8 @@ pub(crate) async fn handle(
     if request.container.is_empty() {
         return Err(Error::bad_request("invalid name or ID supplied: \"\""));
     }
-    let network = app.networks.get(&name)?;
     let handle = app.containers.resolve(&request.container)?;
+    let network = app.networks.get(&name)?;
     let asked = Asked::from(request.endpoint_config.unwrap_or_default());
     handle.connect(network, asked).await?;
     Ok(reply::empty(StatusCode::OK))

@@ -19,13 +19,16 @@ pub(crate) async fn handle(
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
     let request: NetworkDisconnect = read(body)?;
-    let network = app.networks.get(&name)?;
+    if request.container.is_empty() {
+        return Err(Error::bad_request("invalid name or ID supplied: \"\""));
+    }
     let handle = match app.containers.resolve(&request.container) {
         Err(containers::Error::NoContainer(_)) if request.force => {
             return Err(Error::not_found(format!("endpoint {} not found", request.container)));
         }
         found => found?,
     };
+    let network = app.networks.get(&name)?;
     handle.disconnect(network).await?;
     Ok(reply::empty(StatusCode::OK))
 }

@@ -21,6 +21,6 @@ pub(crate) async fn handle(
         return Err(Error::not_found(format!("network {name} not found")));
     }
     let mut shown = shown(&network, api);
-    shown.containers = app.containers.in_network(&network.id);
+    shown.containers = Some(app.containers.in_network(&network.id));
     Ok(reply::json(StatusCode::OK, &shown))
 }

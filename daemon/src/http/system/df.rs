@@ -21,6 +21,8 @@ use crate::images::list::Wanted;
 
 /// API 1.52 has sums in place of lists.
 const LISTS_UNTIL: u32 = 52;
+/// Since API 1.42 a client may ask for some of it.
+const TYPES_SINCE: u32 = 42;
 const TYPES: [&str; 4] = ["container", "image", "volume", "build-cache"];
 
 pub(crate) async fn handle(
@@ -28,7 +30,7 @@ pub(crate) async fn handle(
     api: Api,
     query: Query,
 ) -> Result<Response, Error> {
-    let asked: Vec<&str> = query.all("type").collect();
+    let asked: Vec<&str> = query.all("type").filter(|_| api.since(TYPES_SINCE)).collect();
     if let Some(other) = asked.iter().find(|kind| !TYPES.contains(kind)) {
         return Err(Error::bad_request(format!("unknown object type: {other}")));
     }

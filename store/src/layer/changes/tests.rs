@@ -47,7 +47,7 @@ impl Ground {
         let shown = |change: Change| {
             format!("{} {}", letter(change.difference), String::from_utf8(change.path).unwrap())
         };
-        snapshot.changes().unwrap().into_iter().map(shown).collect()
+        snapshot.changes(&[]).unwrap().into_iter().map(shown).collect()
     }
 }
 
