@@ -3,6 +3,7 @@
 mod assemble;
 mod catalog;
 mod commit;
+mod compress;
 mod derive;
 mod embed;
 mod name;

@@ -1,5 +1,6 @@
 //! Pushing an image: blobs that the registry lacks, several at once, then the manifest as it is
-//! here, so that the digest stays what it was where the image came from.
+//! here, so that the digest stays what it was where the image came from. What was made here is
+//! compressed first.
 
 mod layer;
 
@@ -10,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::content::ContentError;
 use crate::digest::Digest;
-use crate::image::{Image, ImageError, Images, Manifest};
+use crate::image::{DeriveError, Image, ImageError, Images, Manifest};
 use crate::pull::ManifestError;
 use crate::pull::manifest::{self, Document, ImageManifest};
 use crate::reference::Reference;
@@ -40,6 +41,9 @@ pub enum PushError {
     /// A blob is not here or cannot be read.
     #[error(transparent)]
     Content(#[from] ContentError),
+    /// The image's layers cannot be compressed.
+    #[error("compress layers: {0}")]
+    Compress(#[from] DeriveError),
     /// What the registry calls the image cannot be noted.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -98,6 +102,9 @@ pub async fn push(
     progress: impl Fn(PushProgress) + Send + Sync,
 ) -> Result<Pushed, PushError> {
     let _lease: Lease = store.lease("push");
+    let (images, plain) = (store.images(), image.clone());
+    let compressed = blocking(move || images.compress_layers(&plain)).await?;
+    let image = compressed.as_deref().unwrap_or(image);
     let parcel = read(store.images(), image).await?;
     let sources = sources(image, reference);
     let mut last = None;

@@ -187,6 +187,58 @@ fn what_is_committed_stays_the_same_on_its_ways() {
     remove(&daemon, &tag);
 }
 
+/// Pushes by the stock client; what it says of the layers, and the manifest that the registry has.
+fn pushed(daemon: &Daemon, reference: &str) -> (String, Value) {
+    let said = daemon.docker(&["push", reference]).ok();
+    let there = format!("docker://{reference}");
+    let manifest = skopeo(&["inspect", "--raw", "--tls-verify=false", &there]).ok();
+    (said, serde_json::from_str(&manifest).expect("a manifest"))
+}
+
+#[test]
+fn what_is_pushed_is_compressed_once() {
+    let daemon = Daemon::start();
+    let registry = harness::debian_registry::DebianRegistry::start();
+    let repository = format!("{}/{}", registry.host(), name());
+    let (one, two) = (format!("{repository}:one"), format!("{repository}:two"));
+    let id = ran(&daemon, "yes | head -c 3000000 >/much");
+    commit(&daemon, &id, &format!("&repo={repository}&tag=one")).expect(201);
+    daemon.remove(&id);
+    let (_, manifest) = pushed(&daemon, &one);
+    let layers = manifest["layers"].as_array().expect("layers").clone();
+    let is_gzip =
+        |layer: &Value| layer["mediaType"].as_str().is_some_and(|it| it.ends_with("gzip"));
+    assert!(layers.iter().all(is_gzip), "{manifest}");
+    let last = layers.last().expect("a layer");
+    assert!(last["size"].as_u64().is_some_and(|size| size < 100_000), "{manifest}");
+    let (said, again) = pushed(&daemon, &one);
+    assert_eq!(said.matches("Layer already exists").count(), layers.len(), "{said}");
+    assert_eq!(again, manifest);
+    if !daemon.is_reference() {
+        // Only the compressed form is kept.
+        let blobs = fs::read_dir(daemon.data_root().join("blobs/sha256")).expect("blobs");
+        let sizes = blobs.flatten().map(|blob| blob.metadata().expect("stat").len());
+        assert_eq!(sizes.filter(|size| *size > 2_999_999).count(), 0);
+    }
+    // What another image has of it is not made again.
+    let id = daemon.create(&json!({ "Image": one, "Cmd": ["true"] }));
+    commit(&daemon, &id, &format!("&repo={repository}&tag=two&comment=two")).expect(201);
+    daemon.remove(&id);
+    let (said, second) = pushed(&daemon, &two);
+    assert!(said.matches("Layer already exists").count() >= layers.len(), "{said}");
+    assert_eq!(second["layers"].as_array().expect("layers")[..layers.len()], layers[..]);
+    let before = inspect(&daemon, &one);
+    remove(&daemon, &two);
+    remove(&daemon, &one);
+    daemon.docker(&["pull", &one]).ok();
+    let after = inspect(&daemon, &one);
+    assert_eq!((&after["Id"], &after["RootFS"]), (&before["Id"], &before["RootFS"]));
+    assert_eq!(after["RepoDigests"], before["RepoDigests"]);
+    let seen = daemon.sh(&json!({ "Image": one }), "wc -c </much");
+    assert_eq!(seen.trim(), "3000000");
+    remove(&daemon, &one);
+}
+
 fn import(daemon: &Daemon, query: &str, archive: &[u8]) -> Answer {
     let kind = [("Content-Type", "text/plain")];
     daemon.http().send("POST", &format!("/images/create?fromSrc=-{query}"), &kind, archive)

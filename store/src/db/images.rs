@@ -254,6 +254,19 @@ pub(crate) fn blobs_of(db: &Connection, id: &ImageId) -> rusqlite::Result<BTreeS
         .collect()
 }
 
+/// An image keeps these blobs no longer.
+pub(crate) fn forget_blobs(
+    db: &Transaction<'_>,
+    id: &ImageId,
+    blobs: &BTreeSet<Digest>,
+) -> rusqlite::Result<()> {
+    for digest in blobs {
+        db.prepare_cached("DELETE FROM image_blobs WHERE image_id = ?1 AND digest = ?2")?
+            .execute(params![id, digest])?;
+    }
+    Ok(())
+}
+
 /// Chain id, diff id and size in bytes of every layer.
 pub(crate) fn layer_rows(db: &Connection) -> rusqlite::Result<Vec<(Digest, Digest, u64)>> {
     db.prepare("SELECT chain_id, diff_id, size FROM layers")?

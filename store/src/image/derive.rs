@@ -160,7 +160,7 @@ impl Images {
 
 impl Inner {
     /// Writes a blob whose digest is known at its end only; digest and size in bytes.
-    fn write_blob(
+    pub(super) fn write_blob(
         &self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), DeriveError>,
     ) -> Result<(Digest, u64), DeriveError> {
@@ -182,7 +182,7 @@ impl Inner {
         placed.map(|()| (digest, size))
     }
 
-    fn open_blob(&self, digest: &Digest) -> Result<File, IoError> {
+    pub(super) fn open_blob(&self, digest: &Digest) -> Result<File, IoError> {
         let path = self.blob_path(digest);
         File::open(&path).on("open", &path)
     }
@@ -200,13 +200,21 @@ impl Inner {
         }
     }
 
-    /// The descriptors of an image's layers, and the layers.
-    fn layers_of(&self, image: &Image) -> Result<(Vec<Value>, Vec<NewLayer>), DeriveError> {
+    /// An image's manifest, with OCI's media types.
+    pub(super) fn oci_manifest(&self, image: &Image) -> Result<Value, DeriveError> {
         let bytes = self
             .read_small(&image.manifest.digest, MANIFEST_LIMIT)
             .map_err(|error| DeriveError::Image(error.into()))?;
         let manifest: Value = serde_json::from_slice(&bytes)?;
-        let manifest = layout::to_oci(manifest.clone()).unwrap_or(manifest);
+        Ok(layout::to_oci(manifest.clone()).unwrap_or(manifest))
+    }
+
+    /// The descriptors of an image's layers, and the layers.
+    pub(super) fn layers_of(
+        &self,
+        image: &Image,
+    ) -> Result<(Vec<Value>, Vec<NewLayer>), DeriveError> {
+        let manifest = self.oci_manifest(image)?;
         let descriptors = manifest["layers"].as_array().cloned().unwrap_or_default();
         let diff_ids = image.config.rootfs().diff_ids();
         let mismatch = || ImageError::LayersMismatch { image: image.id.clone() };
