@@ -40,6 +40,18 @@ pub struct Extras {
     pub make_cwd: bool,
     /// Static init program on the host, bound at `/sbin/docker-init` and put before the arguments.
     pub init: Option<PathBuf>,
+    /// Binds of a part of something that others write to, which a path can not safely name.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a directory as the source of the bind at `target`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub target: PathBuf,
+    /// A directory of the host, whose path nobody changes.
+    pub root: PathBuf,
+    /// Where the part lies inside of it.
+    pub beneath: PathBuf,
 }
 
 /// Why a spec can not be compiled. Each variant names the field by its JSON path.
@@ -178,7 +190,13 @@ pub enum MountKind {
         copy_up: bool,
     },
     /// A file or directory of the host.
-    Bind { source: PathBuf, recursive: bool },
+    Bind {
+        source: PathBuf,
+        recursive: bool,
+        /// What lies at this path inside of the source instead: links there do not lead out of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beneath: Option<PathBuf>,
+    },
     /// The container's own part of the control group hierarchies.
     Cgroup { groups: Vec<CgroupBind> },
 }

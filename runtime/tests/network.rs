@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use runtime::network::{
-    self, BridgeConfig, Endpoint, NetworkError, Protocol, Publication, RuleChanges, RuleSet,
-    attach, create_netns, detach, ensure_bridge, publish, remove_bridge, reserve,
+    self, BridgeConfig, Endpoint, EndpointV6, NetworkError, Protocol, Publication, RuleChanges,
+    RuleSet, attach, create_netns, detach, ensure_bridge, publish, remove_bridge, reserve,
     restore_published, unpublish, verify_published, verify_rules,
 };
 
@@ -215,10 +215,29 @@ fn a_failing_attach_leaves_nothing() {
     let before = (links(), open_files());
     let netns = create_netns().unwrap();
     let good = endpoint(30, 2);
-    let unreachable = Endpoint { gateway: Some(Ipv4Addr::new(10, 1, 1, 1)), ..good.clone() };
-    let error = attach("tbr0", netns.as_fd(), &unreachable).unwrap_err();
-    assert_eq!(error.errno(), Some(libc::ENETUNREACH), "{error}");
-    assert!(error.to_string().contains("add default route via 10.1.1.1"), "{error}");
+    let six = |address: &str, gateway: &str| {
+        let (address, gateway) = (address.parse().unwrap(), gateway.parse().ok());
+        Some(EndpointV6 { address, prefix: 64, gateway })
+    };
+    let elsewhere = Some(Ipv4Addr::new(10, 1, 1, 1));
+    // The kernel refuses one step after the other.
+    for (step, endpoint) in [
+        ("create veth vt30-2", Endpoint { mac: [1; 6], ..good.clone() }),
+        ("create veth vt30-2", Endpoint { mtu: 1, ..good.clone() }),
+        ("create veth vt30-2", Endpoint { interface: "lo".into(), ..good.clone() }),
+        ("add address 172.30.0.2/33", Endpoint { prefix: 33, ..good.clone() }),
+        ("add default route via 10.1.1.1", Endpoint { gateway: elsewhere, ..good.clone() }),
+        ("add address ff02::2/64", Endpoint { v6: six("ff02::2", "fd00::1"), ..good.clone() }),
+        (
+            "add default route via 2001:db8::1",
+            Endpoint { v6: six("fd00::2", "2001:db8::1"), ..good.clone() },
+        ),
+    ] {
+        let error = attach("tbr0", netns.as_fd(), &endpoint).unwrap_err();
+        assert!(error.to_string().contains(step) && error.errno().is_some(), "{step}: {error}");
+        assert_eq!((links(), open_files()), (before.0, before.1 + 1), "{step}");
+        assert_eq!(inside(&netns, links), 1, "{step}");
+    }
     let error = attach("tbr9", netns.as_fd(), &good).unwrap_err();
     assert!(matches!(error, NetworkError::NoBridge { .. }), "{error}");
     let long = Endpoint { interface: "sixteen-letters!".into(), ..good.clone() };

@@ -141,10 +141,10 @@ impl Service {
 
     /// How the volumes of a container are mounted in it.
     pub(super) fn volume_mounts(&self, definition: &Definition) -> Result<Vec<VolumeMount>, Error> {
-        definition.volumes.iter().map(|each| self.volume_mount(definition, each)).collect()
+        definition.volumes.iter().map(|each| self.volume_mount(each)).collect()
     }
 
-    fn volume_mount(&self, own: &Definition, each: &VolumeUse) -> Result<VolumeMount, Error> {
+    fn volume_mount(&self, each: &VolumeUse) -> Result<VolumeMount, Error> {
         let volume = self.volumes.get(&each.name)?;
         let bind = |options: &[&str]| options.iter().map(|option| (*option).to_owned()).collect();
         let (kind, source, mut options) = match volume.what() {
@@ -155,13 +155,15 @@ impl Service {
             }
             What::Tmpfs { options } => ("tmpfs", PathBuf::from("tmpfs"), options),
         };
-        let source = match (kind, each.subpath.as_str()) {
-            (_, "") => source,
-            ("bind", subpath) => self.find_subpath(own, each, &source, subpath)?,
+        let (source, part) = match (kind, each.subpath.as_str()) {
+            (_, "") => (source, None),
+            ("bind", subpath) => {
+                (subpath::find(&source, subpath)?, Some((source, PathBuf::from(subpath))))
+            }
             _ => return Err(Error::Invalid(format!("volume {} has no subpaths", each.name))),
         };
         options.extend((!each.writable).then(|| "ro".to_owned()));
-        Ok(VolumeMount { target: each.target.clone(), kind, source, options })
+        Ok(VolumeMount { target: each.target.clone(), kind, source, options, part })
     }
 
     fn check_device(&self, name: &str, device: &std::path::Path) -> Result<(), Error> {

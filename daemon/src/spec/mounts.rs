@@ -14,6 +14,8 @@ pub(crate) struct VolumeMount {
     pub(crate) kind: &'static str,
     pub(crate) source: PathBuf,
     pub(crate) options: Vec<String>,
+    /// The volume, and the path inside of it that `source` was found at.
+    pub(crate) part: Option<(PathBuf, PathBuf)>,
 }
 
 /// A bind of the host, from `Binds` (`/src:/dst:ro`) or `Mounts`; or a volume (`name:/dst`, `/dst`) from `Binds`.

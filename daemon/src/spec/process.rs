@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use api_spec::container::ContainerConfig;
 use api_spec::exec::ExecConfig;
 use oci_spec::runtime::{Box as Size, BoxBuilder, Process};
-use runtime::plan::Extras;
+use runtime::plan::{Extras, Part};
 
-use super::{Source, caps, limits};
+use super::{Source, VolumeMount, caps, limits};
 
 /// `PATH` of a container whose image names none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -87,7 +87,13 @@ pub(super) fn extras(source: &Source<'_>) -> Extras {
         group_add: source.host_config.group_add.clone().unwrap_or_default(),
         make_cwd: true,
         init: source.host.init.clone().filter(|_| wants_init),
+        parts: source.volumes.iter().filter_map(part).collect(),
     }
+}
+
+fn part(volume: &VolumeMount) -> Option<Part> {
+    let (root, beneath) = volume.part.clone()?;
+    Some(Part { target: PathBuf::from(&volume.target), root, beneath })
 }
 
 /// The process of an exec in the container of `source`: what the exec does not say is the container's.

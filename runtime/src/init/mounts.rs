@@ -6,6 +6,7 @@ mod cgroup;
 mod copy_up;
 mod filesystem;
 
+use bind::clone_beneath;
 pub(super) use bind::{clone_itself, clone_path};
 pub(crate) use filesystem::complaint;
 pub(super) use filesystem::create_filesystem;
@@ -75,8 +76,11 @@ fn one(root: BorrowedFd<'_>, mount: &Mount, mounted: &mut Mounted) -> Result<(),
             attach(root, &new, mount, Leaf::Directory)?;
             keep(mounted, mount, fstype, new, late)
         }
-        MountKind::Bind { source, recursive } => {
-            let (tree, leaf) = clone_path(source, *recursive)?;
+        MountKind::Bind { source, recursive, beneath } => {
+            let (tree, leaf) = match beneath {
+                None => clone_path(source, *recursive)?,
+                Some(path) => clone_beneath(source, path, *recursive)?,
+            };
             decorate(tree.as_fd(), *recursive, mount)?;
             attach(root, &tree, mount, leaf)
         }

@@ -30,6 +30,7 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
         return Err(invalid("linux.sysctl[\"kernel.domainname\"]", "domainname is another"));
     }
     let mut mounts = mounts::compile(spec, &cgroup.path, host)?;
+    mounts::take_parts(&mut mounts, &extras.parts)?;
     let mut process = process::compile(process, extras, host, "process")?;
     process.personality = scheduling::personality(linux)?;
     if let Some(init) = &extras.init {

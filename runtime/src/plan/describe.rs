@@ -145,9 +145,10 @@ fn mount(mount: &Mount) -> String {
             let space = if options.is_empty() { "" } else { " " };
             format!("{fstype}{copied}{space}{}", options.join(","))
         }
-        MountKind::Bind { source, recursive } => {
+        MountKind::Bind { source, recursive, beneath } => {
             let deep = if *recursive { " and below" } else { "" };
-            format!("bind of {}{deep}", source.display())
+            let part = beneath.as_ref().map(|path| format!("{} inside of ", path.display()));
+            format!("bind of {}{}{deep}", part.unwrap_or_default(), source.display())
         }
         MountKind::Cgroup { groups } => format!("own control groups, {} hierarchies", groups.len()),
     };

@@ -8,7 +8,7 @@ use oci_spec::runtime::Spec;
 use super::compile::{inner_path, invalid};
 use super::refuse::unsupported;
 use super::{
-    Attribute, Attributes, CgroupBind, Host, Mount, MountKind, PlanError, Propagation,
+    Attribute, Attributes, CgroupBind, Host, Mount, MountKind, Part, PlanError, Propagation,
     PropagationKind,
 };
 use crate::cgroup::Layout;
@@ -58,6 +58,23 @@ pub(super) fn compile(spec: &Spec, cgroup: &str, host: &Host) -> Result<Vec<Moun
     Ok(mounts)
 }
 
+/// Has binds begin at parts of directories, not at what a path leads to.
+pub(super) fn take_parts(mounts: &mut [Mount], parts: &[Part]) -> Result<(), PlanError> {
+    for part in parts {
+        let target = inner_path(&part.target, "extras.parts")?;
+        // The last mount on a place is the one that is seen there.
+        let mut of_target = mounts.iter_mut().rev().filter(|mount| mount.target == target);
+        match of_target.next().map(|mount| &mut mount.what) {
+            Some(MountKind::Bind { source, beneath, .. }) => {
+                source.clone_from(&part.root);
+                *beneath = Some(part.beneath.clone());
+            }
+            _ => return Err(invalid("extras.parts", "a part belongs to a bind")),
+        }
+    }
+    Ok(())
+}
+
 /// Whether a mount on this path may lie on a procfs.
 pub(crate) fn may_cover_procfs(target: &Path) -> bool {
     target == Path::new("/proc") || PROCFS_COVERABLE.iter().any(|path| target == Path::new(path))
@@ -102,7 +119,7 @@ fn one(
             let source = source.filter(|source| source.is_absolute()).ok_or_else(|| {
                 invalid(format!("{field}.source"), "a bind needs an absolute path")
             })?;
-            MountKind::Bind { source: source.clone(), recursive }
+            MountKind::Bind { source: source.clone(), recursive, beneath: None }
         }
         None if fstype == "cgroup" || fstype == "cgroup2" => {
             MountKind::Cgroup { groups: groups(cgroup, &host.layout) }

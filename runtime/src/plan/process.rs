@@ -63,7 +63,7 @@ pub(super) fn put_init_before(process: &mut Process, program: &Path) -> Mount {
     let before = [INIT_PATH.to_owned(), "--".to_owned()];
     process.args.splice(0..0, before);
     let attributes = Attributes { set: vec![Attribute::ReadOnly], ..Attributes::default() };
-    let what = MountKind::Bind { source: program.to_owned(), recursive: false };
+    let what = MountKind::Bind { source: program.to_owned(), recursive: false, beneath: None };
     Mount { target: PathBuf::from(INIT_PATH), what, attributes, propagation: None }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{chroot, fchdir};
@@ -64,6 +64,28 @@ fn elsewhere(source: &Path) -> Option<(String, PathBuf)> {
     let pid = pid.to_str().filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))?.to_owned();
     let inside = components.next() == Some(Component::Normal("root".as_ref()));
     inside.then(|| (pid, Path::new("/").join(components.as_path())))
+}
+
+/// Clones what lies at `path` inside of the directory `source`. Links on the way, whoever puts them there and when,
+/// do not lead out of it.
+pub(super) fn clone_beneath(
+    source: &Path,
+    path: &Path,
+    recursive: bool,
+) -> Result<(OwnedFd, Leaf), StepError> {
+    let bad = |error: StepError| error.kind(StepErrorKind::BadMount);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, source, flags, Mode::empty())
+        .attempt("mount", || format!("open({source:?})"))
+        .map_err(bad)?;
+    let found = resolve::find(root.as_fd(), path)
+        .attempt("mount", || format!("openat2({source:?}, {path:?})"))
+        .map_err(bad)?;
+    let tree = clone_itself(found.as_fd(), recursive)
+        .attempt("mount", || format!("open_tree({path:?} in {source:?})"))
+        .map_err(bad)?;
+    let leaf = if resolve::is_directory(tree.as_fd())? { Leaf::Directory } else { Leaf::File };
+    Ok((tree, leaf))
 }
 
 /// Clones the mount behind a descriptor, rooted at what the descriptor refers to.

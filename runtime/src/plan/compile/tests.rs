@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::caps::CapabilitySet;
 use crate::cgroup::{Hierarchy, Layout};
-use crate::plan::{Attribute, Capabilities, MountKind, PropagationKind, User};
+use crate::plan::{Attribute, Capabilities, MountKind, Part, PropagationKind, User};
 
 fn host() -> Host {
     let hierarchy = |names: &[&str], at: &str| Hierarchy {
@@ -198,7 +198,10 @@ fn mount_options() {
     .unwrap();
     let mount = &plan.mounts[0];
     assert_eq!(mount.target, Path::new("/data"));
-    assert_eq!(mount.what, MountKind::Bind { source: "/srv".into(), recursive: true });
+    assert_eq!(
+        mount.what,
+        MountKind::Bind { source: "/srv".into(), recursive: true, beneath: None }
+    );
     let set = [Attribute::ReadOnly, Attribute::NoExec, Attribute::StrictAtime];
     assert_eq!(
         (mount.attributes.set.as_slice(), mount.attributes.clear.as_slice()),
@@ -294,6 +297,7 @@ fn extras() {
         group_add: vec!["7".to_owned()],
         make_cwd: true,
         init: Some("/usr/libexec/init".into()),
+        parts: Vec::new(),
     };
     let plan = compile(&spec, &extras, &host()).unwrap();
     assert_eq!(plan.process.args, ["/sbin/docker-init", "--", "sh"]);
@@ -315,4 +319,22 @@ fn exec_joins_what_the_container_has() {
     assert!(plan.is_exec() && plan.namespaces.create.is_empty() && plan.mounts.is_empty());
     assert!(plan.namespaces.of_target.contains(&Namespace::Network));
     assert_eq!(plan.cgroup.path, "/jocker/abc");
+}
+
+#[test]
+fn a_bind_begins_at_a_part_of_its_source() {
+    let mut spec = spec();
+    spec["mounts"] = json!([
+        { "destination": "/v", "type": "bind", "source": "/volume/link", "options": ["rbind"] },
+        { "destination": "/t", "type": "tmpfs", "source": "tmpfs" },
+    ]);
+    let spec: Spec = serde_json::from_value(spec).unwrap();
+    let part = |target: &str| {
+        let part = Part { target: target.into(), root: "/volume".into(), beneath: "link".into() };
+        compile(&spec, &Extras { parts: vec![part], ..Extras::default() }, &host())
+    };
+    let what =
+        MountKind::Bind { source: "/volume".into(), recursive: true, beneath: Some("link".into()) };
+    assert_eq!(part("/v").unwrap().mounts[0].what, what);
+    assert!(part("/t").is_err() && part("/none").is_err());
 }
