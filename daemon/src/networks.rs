@@ -5,6 +5,7 @@
 //! of a start. Everything here blocks for as long as the kernel and a record take.
 
 mod check;
+mod config_from;
 mod create;
 mod error;
 mod lease;
@@ -207,6 +208,13 @@ impl Networks {
     fn remove_unused(&self, network: &Network) -> Result<(), Error> {
         let entry = {
             let mut table = self.table();
+            let depends = |entry: &Entry| entry.network.config_from == network.name;
+            if network.config_only && table.values().any(depends) {
+                return Err(Error::Forbidden(format!(
+                    "error while removing network: configuration network {:?} is in use",
+                    network.name
+                )));
+            }
             if table.get(&network.id).is_some_and(|entry| !entry.users.is_empty()) {
                 return Err(Error::Forbidden(format!(
                     "error while removing network: network {} id {} has active endpoints",

@@ -46,6 +46,7 @@ impl Task {
                 }
             })?;
             attachments[at].id.clone_from(&network.id);
+            check_usable(&network)?;
             if network.driver != Driver::Bridge {
                 continue;
             }
@@ -260,6 +261,15 @@ impl Actor {
             Err(error) => tracing::error!(%error, "no name server"),
         }
     }
+}
+
+/// Nobody is in a network that is nothing but a configuration.
+fn check_usable(network: &Network) -> Result<(), networks::Error> {
+    if network.config_only {
+        let why = "cannot create endpoint on configuration-only network";
+        return Err(networks::Error::Forbidden(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Addresses of a container in all its networks.

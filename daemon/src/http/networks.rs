@@ -9,6 +9,7 @@ pub(crate) mod prune;
 pub(crate) mod remove;
 
 use api_spec::gojson;
+use api_spec::network::ConfigReference;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -34,6 +35,7 @@ fn shown(network: &Network, api: Api) -> api_spec::network::Network {
         internal: network.internal,
         attachable: network.attachable,
         config_only: network.config_only,
+        config_from: ConfigReference { network: network.config_from.clone() },
         options: network.options.clone(),
         labels: network.labels.clone(),
         ..api_spec::network::Network::default()

@@ -10,7 +10,7 @@ use runtime::network::{self, BridgeConfig};
 use super::check::{self, Block};
 use super::record::{Bridge, BridgeV6, Driver, IPAM_DRIVER, Network};
 use super::rules::Rules;
-use super::{Error, leases, options, taken};
+use super::{Error, config_from, leases, options, taken};
 
 /// Digits of the id that name a bridge.
 const BRIDGE_DIGITS: usize = 12;
@@ -22,6 +22,7 @@ pub(super) fn plan(
     pools: &Pool,
 ) -> Result<Network, Error> {
     check_name(&request.name)?;
+    let request = &*config_from::resolve(request, others)?;
     let ipv6 = request.enable_ipv6.unwrap_or(false);
     let asked = request.ipam.clone().unwrap_or_default();
     check::ipam(&asked, ipv6).map_err(Error::Invalid)?;
@@ -38,6 +39,7 @@ pub(super) fn plan(
         internal: request.internal,
         attachable: request.attachable,
         config_only: request.config_only,
+        config_from: config_from::wanted(request).unwrap_or_default().to_owned(),
         ipv6,
         scope: scope.to_owned(),
         options: request.options.clone().unwrap_or_default(),
@@ -70,10 +72,6 @@ fn driver(request: &NetworkCreate) -> Result<Driver, Error> {
     }
     if request.ingress {
         return forbidden("Ingress network can only be global scope network");
-    }
-    if let Some(from) = request.config_from.as_ref().filter(|from| !from.network.is_empty()) {
-        let why = format!("ConfigFrom ({}) is not supported yet", from.network);
-        return Err(Error::Unsupported(why));
     }
     match request.driver.as_str() {
         _ if request.config_only => Ok(Driver::Null),
@@ -218,7 +216,8 @@ fn overlap() -> Error {
 /// The subnet of a client's choice, if no other network has a part of it.
 fn free_block(config: &IpamConfig, others: &[Arc<Network>]) -> Result<Block, Error> {
     let block = Block::parse(&config.subnet).ok_or_else(overlap)?;
-    let taken = others.iter().flat_map(|other| other.ipam.config.iter().flatten());
+    let others = others.iter().filter(|other| !other.config_only);
+    let taken = others.flat_map(|other| other.ipam.config.iter().flatten());
     match taken.filter_map(|it| Block::parse(&it.subnet)).any(|other| other.overlaps(block)) {
         true => Err(overlap()),
         false => Ok(block),

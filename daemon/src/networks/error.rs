@@ -15,6 +15,8 @@ pub(crate) enum Error {
     NoBridge,
     #[error("network {0} not found")]
     NoNetwork(String),
+    #[error("configuration network {0:?} does not exist")]
+    NoConfiguration(String),
     #[error("network with name {0} already exists")]
     NameTaken(String),
     /// The request says something that cannot be.
@@ -60,9 +62,10 @@ impl Error {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NoNetwork(_) | Self::NoPlugin(_) | Self::Ipam(IpamError::NoSubnet) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoNetwork(_)
+            | Self::NoConfiguration(_)
+            | Self::NoPlugin(_)
+            | Self::Ipam(IpamError::NoSubnet) => StatusCode::NOT_FOUND,
             Self::NameTaken(_) => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Forbidden(_) | Self::AddressInUse => StatusCode::FORBIDDEN,

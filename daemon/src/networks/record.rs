@@ -53,6 +53,9 @@ pub(crate) struct Network {
     pub(crate) internal: bool,
     pub(crate) attachable: bool,
     pub(crate) config_only: bool,
+    /// Name of the network whose configuration this one has; empty if its own.
+    #[serde(default)]
+    pub(crate) config_from: String,
     pub(crate) ipv6: bool,
     /// As it is shown.
     pub(crate) ipam: Ipam,
@@ -129,6 +132,7 @@ impl Network {
             internal: false,
             attachable: false,
             config_only: false,
+            config_from: String::new(),
             ipv6: false,
             ipam: Ipam { driver: IPAM_DRIVER.to_owned(), ..Ipam::default() },
             options: Texts::new(),

@@ -93,8 +93,13 @@ impl Actor {
                  other network",
             );
         }
+        if running {
+            super::check_usable(network)?;
+        }
         let others = &self.progress.networks;
-        if network.driver == Driver::Null || others.iter().any(|other| other.network == "none") {
+        if network.driver == Driver::Null && !network.config_only
+            || others.iter().any(|other| other.network == "none")
+        {
             return invalid(
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode",
             );
