@@ -26,17 +26,29 @@ impl DebianRegistry {
     /// Starts one without content.
     #[track_caller]
     pub fn start() -> Self {
+        Self::guarded(None)
+    }
+
+    /// Starts one; with a line of an htpasswd file, `user:bcrypt hash`, for this user alone.
+    #[track_caller]
+    pub fn guarded(user: Option<&str>) -> Self {
         isolate();
         let dir = TempDir::new().expect("directory of the registry");
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("its number").port();
         drop(free);
         let root = dir.path().join("content");
-        let config = format!(
+        let mut config = format!(
             "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n\
              \x20 delete: {{ enabled: true }}\nhttp: {{ addr: '127.0.0.1:{port}' }}\n",
             root.display()
         );
+        if let Some(user) = user {
+            let users = dir.path().join("htpasswd");
+            fs::write(&users, format!("{user}\n")).expect("users of the registry");
+            let path = users.display();
+            config += &format!("auth:\n  htpasswd: {{ realm: tests, path: {path} }}\n");
+        }
         let file = dir.path().join("config.yml");
         fs::write(&file, config).expect("configuration of the registry");
         let child = Command::new(program("docker-registry", "docker-registry"))
