@@ -37,6 +37,8 @@ impl Actor {
         self.released().await;
         self.progress.state = State::Starting;
         self.progress.stopped_by_client = false;
+        // Whoever starts it, the restart that was due is this one.
+        self.restart_at = None;
         (self.last_run, self.inherited_start) = (false, false);
         self.publish();
         let launched = match self.refuse_while_stuck().and_then(|()| self.peers()) {

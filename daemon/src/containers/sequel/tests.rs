@@ -63,6 +63,8 @@ struct Life {
     last_run: bool,
     restart_asked: bool,
     removal_asked: bool,
+    /// A restart is due when a pause is over.
+    due: bool,
     runs: u64,
 }
 
@@ -74,6 +76,7 @@ impl Life {
             last_run: false,
             restart_asked: false,
             removal_asked: false,
+            due: false,
             runs: 0,
         }
     }
@@ -100,11 +103,12 @@ impl Life {
         assert!(!self.is_running(), "{self:?}");
         self.turn(State::Starting);
         self.progress.stopped_by_client = false;
-        (self.last_run, self.restart_asked) = (false, false);
+        (self.last_run, self.restart_asked, self.due) = (false, false, false);
     }
 
     fn remove(&mut self) {
         let exit = self.progress.state.exit().cloned().unwrap_or_default();
+        self.due = false;
         self.turn(State::Removing(exit.clone()));
         self.turn(State::Removed(exit));
     }
@@ -135,6 +139,7 @@ impl Life {
                 self.wanted_down();
                 if let State::Restarting(exit) = self.progress.state.clone() {
                     self.turn(State::Exited(exit));
+                    self.due = false;
                 }
             }
             Request::Kill => self.wanted_down(),
@@ -195,7 +200,10 @@ impl Life {
             _ => State::Exited(exit),
         });
         match sequel {
-            Sequel::Restarting => assert!(!self.last_run && !self.host_config.auto_remove),
+            Sequel::Restarting => {
+                assert!(!self.last_run && !self.host_config.auto_remove);
+                self.due = true;
+            }
             Sequel::Restart => {
                 assert!(self.restart_asked && !self.removal_asked);
                 self.begin();
@@ -216,7 +224,7 @@ impl Life {
         let stored = serde_json::to_string(&self.progress).expect("it can be stored");
         self.progress = serde_json::from_str(&stored).expect("it can be read");
         self.last_run = self.progress.stopped_by_client;
-        (self.restart_asked, self.removal_asked) = (false, false);
+        (self.restart_asked, self.removal_asked, self.due) = (false, false, false);
         let has_monitor = self.progress.state.is_live() && !with_monitor && !with_machine;
         match first(&self.host_config, &self.progress, has_monitor, with_machine) {
             First::GoOn => assert!(has_monitor),
@@ -244,7 +252,8 @@ impl Life {
             Happens::Comes(comes) => self.comes(comes),
             Happens::Ends(exit_code) => self.ends(exit_code),
             Happens::PauseEnds => {
-                if matches!(self.progress.state, State::Restarting(_)) {
+                if std::mem::take(&mut self.due) {
+                    assert!(matches!(self.progress.state, State::Restarting(_)), "{self:?}");
                     self.progress.restart_count += 1;
                     self.begin_by_policy();
                 }
