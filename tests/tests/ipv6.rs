@@ -354,8 +354,11 @@ fn the_default_bridge_has_it_when_told_so() {
     let id = daemon.launch(&json!({
         "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL", "HostConfig": { "NetworkMode": "bridge" },
     }));
-    let settings = daemon.inspect(&id)["NetworkSettings"].clone();
+    // Newer versions tell it of the networks alone.
+    let path = format!("/v1.45/containers/{id}/json");
+    let settings = daemon.http().get(&path).expect(200).json()["NetworkSettings"].clone();
     assert_eq!(settings["GlobalIPv6Address"], "fd07:9::2");
+    assert_eq!(settings["Networks"]["bridge"]["GlobalIPv6Address"], "fd07:9::2");
     assert_eq!(settings["Networks"]["bridge"]["IPv6Gateway"], "fd07:9::1");
     assert_eq!(daemon.exec(&id, &["ping", "-6", "-c1", "-W5", "fd07:9::1"]).0, 0);
     daemon.remove(&id);

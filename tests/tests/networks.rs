@@ -541,3 +541,13 @@ fn nothing_is_left_of_many() {
     daemon.http().post("/networks/prune").expect(200);
     before.must_return(&daemon);
 }
+
+#[test]
+fn drivers_that_are_not_there_are_named() {
+    let Some(daemon) = Daemon::ours() else { return };
+    for driver in ["macvlan", "ipvlan"] {
+        let body = json!({ "Name": name(), "Driver": driver });
+        let refused = daemon.http().post_json("/networks/create", &body).expect(501).message();
+        assert!(refused.contains(driver), "{refused}");
+    }
+}
