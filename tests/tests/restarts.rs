@@ -45,3 +45,30 @@ fn pauses_double_from_a_tenth_of_a_second() {
         assert!((least..least + 5_000).contains(pause), "{pauses:?}");
     }
 }
+
+/// dockerd takes such a container for one that runs.
+#[test]
+fn a_start_takes_the_place_of_the_restart_that_is_due() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let shared = tempfile::TempDir::new().expect("a directory");
+    let id = daemon.launch(&json!({
+        "Cmd": ["sh", "-c", "[ -e /shared/go ] && exec sleep 1000; exit 1"],
+        "StopSignal": "SIGKILL",
+        "HostConfig": { "Binds": [format!("{}:/shared", shared.path().display())],
+            "RestartPolicy": { "Name": "always" } } }));
+    let restarting = || {
+        let seen = daemon.inspect(&id);
+        (seen["RestartCount"] == 4 && seen["State"]["Status"] == "restarting").then_some(())
+    };
+    eventually("a pause of 1.6 s", Duration::from_secs(30), restarting);
+    std::fs::write(shared.path().join("go"), "").expect("a file");
+    daemon.start_container(&id);
+    let state = || daemon.inspect(&id)["State"].clone();
+    let before = state();
+    assert_eq!(before["Status"], "running");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(state(), before);
+    assert_eq!(daemon.inspect(&id)["RestartCount"], 0);
+    daemon.http().post(&format!("/containers/{id}/stop")).expect(204);
+    assert_eq!(state()["Status"], "exited");
+}
