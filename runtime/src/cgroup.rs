@@ -139,6 +139,8 @@ impl CgroupError {
 /// The control groups of one container.
 pub struct Cgroup {
     groups: Groups,
+    /// The unit of systemd that has them, if it is known to be this container's.
+    unit: Option<systemd::Unit>,
 }
 
 enum Groups {
@@ -172,14 +174,16 @@ impl Cgroup {
 
     /// Has systemd make the unit of the plan with the process `pid` in it, and does what systemd does not.
     pub(crate) fn start_unit(
-        &self,
+        &mut self,
         unit: &systemd::Unit,
         pid: i32,
         plan: &CgroupPlan,
         layout: &Layout,
     ) -> Result<(), CgroupError> {
-        unit.start(pid, plan, layout)
+        let empty = || self.pids().is_ok_and(|pids| pids.is_empty());
+        unit.start(pid, plan, layout, empty)
             .map_err(|source| CgroupError::Systemd { unit: unit.name.clone(), source })?;
+        self.unit = Some(unit.clone());
         match &self.groups {
             Groups::V1(groups) => groups.create(plan, true)?,
             Groups::V2(group) => group.set(plan)?,
@@ -190,8 +194,8 @@ impl Cgroup {
     /// The groups of a container that has been made before; nothing is touched. `path` is
     /// [`CgroupPlan::path`], or what the plan was made of.
     pub fn open(path: &str, layout: &Layout) -> Self {
-        let located = plan::path::locate(path);
-        let path = located.as_ref().map_or(path, |(path, _)| path.as_str());
+        let (path, unit) = plan::path::locate(path).unwrap_or_else(|_| (path.to_owned(), None));
+        let path = path.as_str();
         let groups = match layout {
             Layout::V1 { hierarchies, unified, .. } => {
                 Groups::V1(v1::Groups::new(path, hierarchies, unified.as_deref()))
@@ -200,7 +204,17 @@ impl Cgroup {
                 Groups::V2(v2::Group::new(path, mount, controllers))
             }
         };
-        Self { groups }
+        Self { groups, unit }
+    }
+
+    /// The same groups, of this unit.
+    pub(crate) fn of_unit(self, unit: Option<systemd::Unit>) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// Whether systemd has made the groups for this container.
+    pub(crate) fn has_unit(&self) -> bool {
+        self.unit.is_some()
     }
 
     /// The group's directory in every hierarchy.
@@ -343,9 +357,14 @@ impl Cgroup {
     /// Removes the groups and those that the container made below. Waits a bounded time for
     /// processes that are still ending. Groups that are gone are no error.
     pub fn remove(&self) -> Result<(), CgroupError> {
+        let ended = self.unit.as_ref().map_or(Ok(()), |unit| {
+            let failed = |source| CgroupError::Systemd { unit: unit.name.clone(), source };
+            unit.end().map_err(failed)
+        });
         match &self.groups {
             Groups::V1(groups) => groups.remove(),
             Groups::V2(group) => group.remove(),
-        }
+        }?;
+        ended
     }
 }

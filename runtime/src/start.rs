@@ -53,7 +53,7 @@ pub(crate) struct Started {
 #[derive(Debug)]
 pub(crate) struct OwnCgroup {
     pub(crate) cgroup: Cgroup,
-    /// Made here, to be removed here; not so for an exec.
+    /// Made here, to be removed here; not so for an exec, nor before systemd has made it.
     pub(crate) own: bool,
     /// Processes may outlive the first one: it is not the init of a pid namespace of its own.
     pub(crate) stragglers: bool,
@@ -87,7 +87,7 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
     let namespaces = init::clone_flags(&plan, netns.is_some());
     let stragglers = kind == Kind::Container && !plan.namespaces.create.contains(&Namespace::Pid);
 
-    let cgroup = groups(&plan.cgroup, kind, layout, stragglers)?;
+    let mut cgroup = groups(&plan.cgroup, kind, layout, stragglers)?;
     let moved = plan.namespaces.user.is_some() || plan.cgroup.unit.is_some();
     let cloned = clone(&plan, namespaces, target.as_ref(), &cgroup);
     let (pid, pidfd) = match cloned {
@@ -118,7 +118,12 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
             return Ok(());
         }
         match &plan.cgroup.unit {
-            Some(unit) => cgroup.cgroup.start_unit(unit, pid, &plan.cgroup, layout),
+            Some(unit) => {
+                let started = cgroup.cgroup.start_unit(unit, pid, &plan.cgroup, layout);
+                // Another's of the same name is left alone.
+                cgroup.own = cgroup.cgroup.has_unit();
+                started
+            }
             None => cgroup.cgroup.attach(pid),
         }
         .map_err(|error| error.step())?;
@@ -195,5 +200,6 @@ fn groups(
         }
         Kind::Container | Kind::Exec => Cgroup::open(&plan.path, layout),
     };
-    Ok(OwnCgroup { cgroup, own: kind == Kind::Container, stragglers })
+    let own = kind == Kind::Container && plan.unit.is_none();
+    Ok(OwnCgroup { cgroup, own, stragglers })
 }

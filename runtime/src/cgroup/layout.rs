@@ -94,8 +94,13 @@ impl Layout {
 fn parse(table: &str, controllers: impl Fn(&Path) -> String) -> Layout {
     let mut hierarchies: Vec<Hierarchy> = Vec::new();
     let mut unified: Option<PathBuf> = None;
-    for line in table.lines() {
-        let Some((mount, kind, options)) = cgroup_mount(line) else { continue };
+    let mounts: Vec<Mount<'_>> = table.lines().filter_map(Mount::parse).collect();
+    for mount in &mounts {
+        let Mount { kind, options, .. } = *mount;
+        if !matches!(kind, "cgroup" | "cgroup2") || mount.is_covered(&mounts) {
+            continue;
+        }
+        let mount = unescape(mount.point);
         if kind == "cgroup2" {
             unified.get_or_insert(mount);
             continue;
@@ -120,16 +125,56 @@ fn parse(table: &str, controllers: impl Fn(&Path) -> String) -> Layout {
     }
 }
 
-/// Mount point, type and super options of a line that shows a control group mount.
-fn cgroup_mount(line: &str) -> Option<(PathBuf, &str, &str)> {
-    let (fields, rest) = line.split_once(" - ")?;
-    let mut rest = rest.split(' ');
-    let kind = rest.next()?;
-    if kind != "cgroup" && kind != "cgroup2" {
-        return None;
+/// A line of the mount table.
+#[derive(Debug, Clone, Copy)]
+struct Mount<'t> {
+    id: &'t str,
+    /// What it is mounted on.
+    parent: &'t str,
+    /// Still escaped.
+    point: &'t str,
+    kind: &'t str,
+    /// Of the file system.
+    options: &'t str,
+}
+
+impl<'t> Mount<'t> {
+    fn parse(line: &'t str) -> Option<Self> {
+        let (fields, rest) = line.split_once(" - ")?;
+        let (mut fields, mut rest) = (fields.split(' '), rest.split(' '));
+        let (id, parent, point) = (fields.next()?, fields.next()?, fields.nth(2)?);
+        Some(Self { id, parent, point, kind: rest.next()?, options: rest.nth(1)? })
     }
-    let options = rest.nth(1)?;
-    Some((unescape(fields.split(' ').nth(4)?), kind, options))
+
+    /// Whether its mount point leads elsewhere: something is mounted on it, or over the way to it.
+    fn is_covered(&self, all: &[Self]) -> bool {
+        let on_it = |other: &&Self| other.parent == self.id && other.point == self.point;
+        if all.iter().any(|other| on_it(&other)) {
+            return true;
+        }
+        let mut place = *self;
+        // No deeper than there are mounts, whatever the table says.
+        for _ in all {
+            // The first of all mounts is its own parent.
+            let first = |other: &Self| other.id == other.parent;
+            let beside = |other: &Self| other.parent == place.parent && other.id != place.id;
+            let beside = |other: &Self| beside(other) && !first(other);
+            if all.iter().any(|other| beside(other) && is_below(place.point, other.point)) {
+                return true;
+            }
+            match all.iter().find(|other| other.id == place.parent) {
+                Some(parent) if parent.id != place.id => place = *parent,
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+/// Whether a path is this one or below it.
+fn is_below(path: &str, top: &str) -> bool {
+    let rest = path.strip_prefix(top);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || top == "/")
 }
 
 /// Options of a version 1 mount that are not the name of a controller; cgroups(7).
@@ -191,6 +236,34 @@ mod tests {
         let layout = parse(table, |_| "cpuset cpu io memory pids\n".to_owned());
         let Layout::V2 { mount, controllers } = layout else { panic!("{layout:?}") };
         assert_eq!((mount.to_str(), controllers.len()), (Some("/sys/fs/cgroup"), 5));
+    }
+
+    #[test]
+    fn what_is_covered_does_not_count() {
+        let own = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
+            35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
+            36 31 0:33 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n";
+        let unified = |more: &str| match parse(&format!("{own}{more}"), |_| String::new()) {
+            Layout::V1 { hierarchies, unified, .. } => (hierarchies.len(), unified.is_some()),
+            Layout::V2 { .. } => panic!("version 1 is there"),
+        };
+        assert_eq!(unified(""), (2, true));
+        // On the mount itself; on its neighbour; on a directory of it.
+        assert_eq!(unified("99 41 0:70 / /sys/fs/cgroup/unified rw - tmpfs none rw\n"), (2, false));
+        assert_eq!(unified("99 35 0:70 / /sys/fs/cgroup/memory rw - tmpfs none rw\n"), (1, true));
+        assert_eq!(
+            unified("99 41 0:70 / /sys/fs/cgroup/unified/a rw - tmpfs none rw\n"),
+            (2, true)
+        );
+        // Over the way to all of them.
+        assert_eq!(unified("99 31 0:70 / /sys/fs/cgroup rw - tmpfs none rw\n"), (0, false));
+        assert_eq!(unified("99 23 0:70 / /sys/fs rw - tmpfs none rw\n"), (0, false));
+        assert_eq!(unified("99 23 0:70 / /sys/f rw - tmpfs none rw\n"), (2, true));
+        // The one on top counts, with a table that goes in circles too.
+        let again = "99 41 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(unified(again), (2, true));
+        assert_eq!(unified("23 23 0:1 / / rw - ext4 /dev/vda rw\n"), (2, true));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use bus::BusError;
 /// Where scopes are made if none is named.
 const SLICE: &str = "system.slice";
 
-/// How long systemd may take to make a scope.
+/// How long systemd may take to make or end a scope.
 const JOB_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the scope of the container's last run may take to go.
@@ -78,12 +78,14 @@ impl Unit {
         format!("{}/{}", slice_path(&self.slice).unwrap_or_default(), self.name)
     }
 
-    /// Has systemd make the scope, with the process in it.
+    /// Has systemd make the scope, with the process in it. `empty` says whether one that is there already has no
+    /// processes: that is left of the container's last run, and goes.
     pub(super) fn start(
         &self,
         pid: i32,
         plan: &CgroupPlan,
         layout: &Layout,
+        empty: impl Fn() -> bool,
     ) -> Result<(), BusError> {
         let mut settings = vec![
             ("Description".to_owned(), Value::Text(format!("container {}", self.name))),
@@ -106,12 +108,21 @@ impl Unit {
         loop {
             match bus.start_transient(&self.name, &settings, JOB_LIMIT) {
                 Err(error) if error.is_unit_exists() && Instant::now() < give_up => {
-                    // Empty, and about to be collected; or somebody else's, and then it stays.
+                    if empty() {
+                        bus.stop(&self.name, JOB_LIMIT)?;
+                    }
+                    // Stopped units are collected a little later.
                     thread::sleep(LEFT_PAUSE);
                 }
                 done => return done,
             }
         }
+    }
+
+    /// Has systemd let go of the scope. It does so by itself only when it sees the group without processes, which it
+    /// does not if the group is removed before it has looked.
+    pub(super) fn end(&self) -> Result<(), BusError> {
+        Bus::connect()?.stop(&self.name, JOB_LIMIT)
     }
 
     /// Tells systemd of other limits.

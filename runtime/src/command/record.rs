@@ -79,7 +79,7 @@ impl Record {
     }
 
     pub(super) fn cgroup(&self, layout: &Layout) -> Cgroup {
-        Cgroup::open(&self.cgroup, layout)
+        Cgroup::open(&self.cgroup, layout).of_unit(self.unit.clone())
     }
 
     /// A handle of init that can never be of another process.

@@ -65,7 +65,16 @@ pub enum BusError {
 impl BusError {
     /// A unit of this name is there already.
     pub(super) fn is_unit_exists(&self) -> bool {
-        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.UnitExists")
+        self.is_refusal("org.freedesktop.systemd1.UnitExists")
+    }
+
+    /// No unit has this name.
+    pub(super) fn is_no_such_unit(&self) -> bool {
+        self.is_refusal("org.freedesktop.systemd1.NoSuchUnit")
+    }
+
+    fn is_refusal(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == wanted)
     }
 
     fn io(call: &'static str) -> impl FnOnce(io::Error) -> Self {
@@ -157,18 +166,19 @@ impl Bus {
         Self::authenticate(stream)
     }
 
+    /// Says all of its part at once, as systemd's own clients do: a short message that comes with a `BEGIN` of its own
+    /// lies in systemd's buffer unseen until more comes.
     fn authenticate(stream: UnixStream) -> Result<Self, BusError> {
         let mut stream = BufReader::new(stream);
         let uid = rustix::process::geteuid().as_raw().to_string();
         let hexadecimal: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let hello = format!("\0AUTH EXTERNAL {hexadecimal}\r\n");
+        let hello = format!("\0AUTH EXTERNAL {hexadecimal}\r\nBEGIN\r\n");
         stream.get_mut().write_all(hello.as_bytes()).map_err(BusError::io("write"))?;
         let mut line = String::new();
         stream.by_ref().take(LINE_MAX).read_line(&mut line).map_err(BusError::io("read"))?;
         if !line.starts_with("OK ") {
             return Err(BusError::Authentication(line.trim().to_owned()));
         }
-        stream.get_mut().write_all(b"BEGIN\r\n").map_err(BusError::io("write"))?;
         Ok(Self { stream, serial: 0, ended: Vec::new() })
     }
 
@@ -183,6 +193,30 @@ impl Bus {
         type Auxiliary<'a> = Vec<(&'a str, Vec<(&'a str, Variant<'a>)>)>;
         let body = (unit, "fail", variants(settings), Auxiliary::new());
         let answer = self.call(MEMBER, "ssa(sv)a(sa(sv))", &body)?;
+        self.await_job(MEMBER, unit, &answer, limit)
+    }
+
+    /// `StopUnit` and `ResetFailedUnit`; returns when nothing runs in the unit. That there is none is as good.
+    pub(super) fn stop(&mut self, unit: &str, limit: Duration) -> Result<(), BusError> {
+        const MEMBER: &str = "StopUnit";
+        let stopped = self
+            .call(MEMBER, "ss", &(unit, "replace"))
+            .and_then(|answer| self.await_job(MEMBER, unit, &answer, limit))
+            .and_then(|()| self.call("ResetFailedUnit", "s", &unit).map(drop));
+        match stopped {
+            Err(error) if error.is_no_such_unit() => Ok(()),
+            stopped => stopped,
+        }
+    }
+
+    /// Waits for the end of the job that `answer` names.
+    fn await_job(
+        &mut self,
+        member: &'static str,
+        unit: &str,
+        answer: &Message,
+        limit: Duration,
+    ) -> Result<(), BusError> {
         let body = answer.body();
         let (job, _): (ObjectPath<'_>, usize) = body.deserialize().map_err(wrong)?;
         let give_up = Instant::now() + limit;
@@ -191,14 +225,14 @@ impl Bus {
                 break result.clone();
             }
             if Instant::now() >= give_up {
-                return Err(BusError::Timeout { member: MEMBER });
+                return Err(BusError::Timeout { member });
             }
             let message = self.receive()?;
             self.hear(&message)?;
         };
         match result.as_str() {
             "done" => Ok(()),
-            _ => Err(BusError::Job { member: MEMBER, unit: unit.to_owned(), result }),
+            _ => Err(BusError::Job { member, unit: unit.to_owned(), result }),
         }
     }
 

@@ -23,23 +23,63 @@ fn removed(job: &str, result: &str) -> Vec<u8> {
     message(SIGNAL, 0, &[(FIELD_MEMBER, "JobRemoved")], body.bytes())
 }
 
-/// A systemd that lets the client in, reads one message and says what it is told to.
-fn systemd(answer: Vec<u8>) -> (Bus, thread::JoinHandle<(String, Vec<u8>)>) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
+/// What a client said to get in, and the messages that it sent.
+type Heard = (String, Vec<Vec<u8>>);
+
+/// A systemd that lets the client in, reads a message for each of `answers` and gives them. What it reads in one piece
+/// with the client's `BEGIN` and behind it, it does not see, as the true one.
+fn systemd_with(answers: Vec<Vec<u8>>) -> (Bus, thread::JoinHandle<Heard>) {
+    let (ours, stream) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(JOB)).unwrap();
     let server = thread::spawn(move || {
-        let mut stream = BufReader::new(theirs);
-        let (mut hello, mut begin) = (String::new(), String::new());
-        stream.read_line(&mut hello).unwrap();
-        stream.get_mut().write_all(b"OK 00\r\n").unwrap();
-        stream.read_line(&mut begin).unwrap();
-        assert_eq!(begin, "BEGIN\r\n");
-        let mut asked = vec![0; 1 << 16];
-        let length = stream.read(&mut asked).unwrap();
-        asked.truncate(length);
-        stream.get_mut().write_all(&answer).unwrap();
-        (hello, asked)
+        let read = || {
+            let mut piece = vec![0; 1 << 16];
+            let length = (&stream).read(&mut piece).unwrap();
+            piece.truncate(length);
+            piece
+        };
+        let mut hello = read();
+        (&stream).write_all(b"OK 00\r\n").unwrap();
+        if !hello.ends_with(b"BEGIN\r\n") {
+            // Whatever the client says next is there at the next look.
+            thread::sleep(Duration::from_millis(100));
+            hello.extend(read());
+        }
+        let hello = String::from_utf8_lossy(&hello).into_owned();
+        let asked = answers.into_iter().map(|answer| {
+            let asked = read();
+            (&stream).write_all(&answer).unwrap();
+            asked
+        });
+        (hello, asked.collect())
     });
     (Bus::authenticate(ours).unwrap(), server)
+}
+
+/// As [`systemd_with`], for one message.
+fn systemd(answer: Vec<u8>) -> (Bus, thread::JoinHandle<Heard>) {
+    systemd_with(vec![answer])
+}
+
+/// What a message of ours says.
+fn call(bytes: &[u8]) -> Message {
+    let fields = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    decode(bytes, (FIXED + fields).next_multiple_of(8)).unwrap()
+}
+
+fn job(path: &str) -> Vec<u8> {
+    to_bytes(context(0), &ObjectPath::try_from(path).unwrap()).unwrap().bytes().to_vec()
+}
+
+/// An answer to the call with this serial number.
+fn answer(serial: u32, body: &[u8]) -> Vec<u8> {
+    message(RETURN, serial, &[], body)
+}
+
+fn no_such_unit(serial: u32) -> Vec<u8> {
+    let text = to_bytes(context(0), "not loaded").unwrap();
+    let name = "org.freedesktop.systemd1.NoSuchUnit";
+    message(ERROR, serial, &[(FIELD_ERROR, name)], text.bytes())
 }
 
 fn settings() -> Vec<(String, Value)> {
@@ -62,9 +102,7 @@ fn a_unit_is_started_and_its_job_awaited() {
     bus.start_transient("a.scope", &settings(), JOB).unwrap();
     let (hello, asked) = server.join().unwrap();
     assert!(hello.starts_with("\0AUTH EXTERNAL "), "{hello:?}");
-    let head = (FIXED + u32::from_le_bytes(asked[12..16].try_into().unwrap()) as usize)
-        .next_multiple_of(8);
-    let call = decode(&asked, head).unwrap();
+    let call = call(&asked[0]);
     assert_eq!((call.kind, call.field(FIELD_MEMBER)), (CALL, "StartTransientUnit"));
     type Body<'a> = (&'a str, &'a str, Vec<(&'a str, Variant<'a>)>);
     let body = call.body();
@@ -94,6 +132,42 @@ fn refusals_have_their_names() {
     let error = bus.start_transient("a.scope", &settings(), JOB).unwrap_err();
     assert!(error.is_unit_exists(), "{error}");
     assert!(error.to_string().ends_with("there already"), "{error}");
+    server.join().unwrap();
+}
+
+/// systemd reads up to 256 bytes while it lets a client in, and a short message behind `BEGIN` is lost among them.
+#[test]
+fn a_short_message_is_seen_at_once() {
+    let settings = [("MemoryMax".to_owned(), Value::Number(7))];
+    let (mut bus, server) = systemd(answer(1, b""));
+    bus.set_properties("a.scope", &settings).unwrap();
+    let (hello, asked) = server.join().unwrap();
+    assert!(hello.ends_with("\r\nBEGIN\r\n"), "{hello:?}");
+    assert_eq!(call(&asked[0]).field(FIELD_MEMBER), "SetUnitProperties");
+}
+
+#[test]
+fn a_unit_is_stopped_and_forgotten() {
+    let mut stopped = answer(1, &job("/job/3"));
+    stopped.extend(removed("/job/3", "done"));
+    let (mut bus, server) = systemd_with(vec![stopped, answer(2, b"")]);
+    bus.stop("a.scope", JOB).unwrap();
+    let (_, asked) = server.join().unwrap();
+    let members: Vec<_> =
+        asked.iter().map(|asked| call(asked).field(FIELD_MEMBER).to_owned()).collect();
+    assert_eq!(members, ["StopUnit", "ResetFailedUnit"]);
+}
+
+#[test]
+fn a_unit_that_is_gone_is_stopped() {
+    let (mut bus, server) = systemd(no_such_unit(1));
+    bus.stop("a.scope", JOB).unwrap();
+    server.join().unwrap();
+    // Collected between the two calls.
+    let mut stopped = answer(1, &job("/job/3"));
+    stopped.extend(removed("/job/3", "done"));
+    let (mut bus, server) = systemd_with(vec![stopped, no_such_unit(2)]);
+    bus.stop("a.scope", JOB).unwrap();
     server.join().unwrap();
 }
 
