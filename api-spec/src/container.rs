@@ -11,6 +11,7 @@ mod list;
 mod mount;
 mod resources;
 mod stats;
+mod timeline;
 mod top;
 mod update;
 
@@ -27,5 +28,6 @@ pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats,
     StatsResponse, ThrottlingData,
 };
+pub use timeline::{Timeline, TimelineStep};
 pub use top::TopResponse;
 pub use update::{ContainersPruned, UpdateResponse};

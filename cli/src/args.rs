@@ -14,9 +14,9 @@ pub(crate) use files::{
     CommitArgs, CpArgs, ExportArgs, HistoryArgs, ImportArgs, LoadArgs, NameArgs, PushArgs, SaveArgs,
 };
 pub(crate) use groups::{
-    ContainerCommand, DfArgs, ImageCommand, PruneAllArgs, PruneArgs, StatsArgs, SystemCommand,
-    SystemPruneArgs, TopArgs, UpdateArgs, VolumeCommand, VolumeCreateArgs, VolumeLsArgs,
-    VolumeRmArgs,
+    ContainerCommand, DfArgs, ImageCommand, PlanArgs, PruneAllArgs, PruneArgs, StatsArgs,
+    SystemCommand, SystemPruneArgs, TimelineArgs, TopArgs, UpdateArgs, VolumeCommand,
+    VolumeCreateArgs, VolumeLsArgs, VolumeRmArgs,
 };
 pub(crate) use network::{
     NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs, NetworkLsArgs,
@@ -41,8 +41,8 @@ Containers                Inside containers         Images
   rename  Another name      inspect All, as JSON      container Prune
   update  Its limits        events  As they happen    image   Prune
   ps      List              info    Of the daemon     network Create, connect
-  completion  For shells    version Of both           volume  Create, ls, rm
-                                                      system  Disk use, prune
+  plan    Of a start        version Of both           volume  Create, ls, rm
+  timeline  How it went     completion  For shells    system  Disk use, prune
 Options
   -H, --host URL   Socket; else JOCKER_HOST, DOCKER_HOST, /var/run/jocker.sock
   -v, --version    Show the client's version
@@ -106,6 +106,10 @@ pub(crate) enum Command {
     Update(UpdateArgs),
     /// Display the running processes of a container
     Top(TopArgs),
+    /// Show what a start of a container does
+    Plan(PlanArgs),
+    /// Show how long the steps of a container's last start and of its newest exec took
+    Timeline(TimelineArgs),
     /// Display a live stream of container(s) resource usage statistics
     Stats(StatsArgs),
     /// Copy files/folders between a container and the local filesystem

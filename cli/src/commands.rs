@@ -25,6 +25,7 @@ mod info;
 mod inspect;
 mod logs;
 mod network;
+mod plan;
 mod prune;
 mod ps;
 mod pull;
@@ -35,6 +36,7 @@ mod run;
 mod start;
 mod stats;
 mod tag;
+mod timeline;
 mod top;
 mod update;
 mod version;
@@ -110,6 +112,8 @@ pub(crate) async fn dispatch(client: &Client, command: Command) -> Outcome {
         Command::Inspect(args) => inspect::inspect(client, args).await,
         Command::Update(args) => update::update(client, &args).await,
         Command::Top(args) => top::top(client, &args).await,
+        Command::Plan(args) => plan::plan(client, &args).await,
+        Command::Timeline(args) => timeline::timeline(client, &args).await,
         Command::Stats(args) => stats::stats(client, args).await,
         Command::Cp(args) => cp::cp(client, args).await,
         Command::Diff(args) => diff::diff(client, &args).await,

@@ -26,6 +26,7 @@ mod monitor;
 mod names;
 mod networks;
 mod pause;
+mod plan;
 mod prepare;
 mod prune;
 mod record;
@@ -41,6 +42,7 @@ mod start;
 mod state;
 mod stats;
 mod stop;
+mod timeline;
 mod top;
 mod update;
 mod validate;
@@ -260,6 +262,18 @@ impl Containers {
         let arguments = arguments.to_owned();
         let work = move || service.top(&handle, &arguments);
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+
+    /// What a start of a container would do now.
+    pub(crate) async fn plan(&self, handle: &Handle) -> Result<runtime::plan::Plan, Error> {
+        let (service, handle) = (Arc::clone(&self.0), handle.clone());
+        let work = move || service.plan_of(&handle);
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+
+    /// When the steps of a container's last start were done.
+    pub(crate) fn timeline(&self, handle: &Handle) -> Result<api_spec::container::Timeline, Error> {
+        self.0.timeline(handle)
     }
 
     /// Refuses an update that can not be right for any container, drops what the kernel has not. Returns warnings.

@@ -15,8 +15,9 @@ mod streams;
 mod users;
 
 pub(crate) use identity::owner;
-pub(crate) use mounts::complaint;
+pub(crate) use mounts::{clone_path, complaint};
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::cgroup::Cgroup;
@@ -24,6 +25,7 @@ use crate::error::{Attempt, StepError};
 use crate::launch::handshake;
 use crate::plan::{Namespace, Plan};
 use crate::sys;
+use crate::timeline::{Step, Timeline};
 
 /// Exit status of an init that failed before the exec.
 pub const FAILED: i32 = 125;
@@ -48,6 +50,10 @@ pub struct InitContext {
     pub keeps_keyring: bool,
     /// The control groups to enter; `None` when the other side moves init there and says so.
     pub cgroup: Option<Cgroup>,
+    /// Sources of the id-mapped binds, in the order of the plan.
+    pub mapped: VecDeque<OwnedFd>,
+    /// What was done for this start until now.
+    pub timeline: Timeline,
 }
 
 /// When the program is run, once everything is ready for it.
@@ -77,10 +83,14 @@ pub fn run(mut context: InitContext) -> ! {
     // Nobody in the container may look into this process while it still has the host's descriptors.
     let result = sys::process::set_dumpable(false)
         .attempt("ptrace", || "prctl(PR_SET_DUMPABLE, 0)".to_owned())
+        .and_then(|()| steps::first_processors(&context.plan.process))
         .and_then(|()| {
             context.cgroup.as_ref().map_or(Ok(()), Cgroup::enter).map_err(|error| error.step())
         })
         .and_then(|()| {
+            if context.cgroup.is_some() {
+                context.timeline.mark(Step::GroupsEntered);
+            }
             if context.plan.is_exec() {
                 steps::join(&mut context)
             } else {

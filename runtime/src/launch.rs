@@ -33,6 +33,7 @@ pub use wire::CLIENTS_MAX;
 use crate::monitor::protocol::Role;
 use crate::plan::Plan;
 use crate::rootfs::Rootfs;
+use crate::timeline::Timeline;
 
 /// The argument with which the daemon's binary becomes the launcher.
 pub const LAUNCHER_ARGUMENT: &str = "launcher";
@@ -50,6 +51,8 @@ pub struct LaunchRequest {
     /// Where the [`crate::monitor::protocol::ExitRecord`] is to be written (atomically), if anywhere.
     pub record: Option<PathBuf>,
     pub kind: Kind,
+    /// What was done for this start until now.
+    pub timeline: Timeline,
 }
 
 /// What is started.

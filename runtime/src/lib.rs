@@ -9,11 +9,13 @@
 //! - [`process`]: what the kernel tells of a process, and signals to it.
 //! - [`socket`]: what the other end of a socket has read.
 //! - `start`: everything up to `clone3`, for monitors and for the command line.
+//! - `userns`: the maps of user namespaces, of containers and of mounts.
 //! - [`hooks`]: the OCI hooks.
 //! - [`command`]: the command line of an OCI runtime; no monitor, the caller supervises.
 //! - [`launch`]: the launcher process and the handshake with init.
 //! - [`monitor`]: one process a container; stdio, log, exit record.
 //! - [`cgroup`]: control groups, both versions.
+//! - [`timeline`]: when each step of a start was done.
 //! - [`network`]: bridge, veth, addresses, nftables over netlink.
 //! - `sys`: one thin function a system call; the only room that may be unsafe.
 //!
@@ -36,6 +38,8 @@ pub mod socket;
 mod start;
 #[expect(unsafe_code, reason = "system calls live here and nowhere else")]
 mod sys;
+pub mod timeline;
+mod userns;
 pub mod view;
 
 pub use error::{StepError, StepErrorKind};

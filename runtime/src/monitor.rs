@@ -25,16 +25,19 @@ mod serve;
 mod start;
 
 use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
 use crate::cgroup::Layout;
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::launch::wire::Received;
 use crate::launch::{LaunchFds, LaunchRequest};
 use crate::sys;
+use crate::timeline::Step;
 
 /// The whole life of a monitor, from its request on. `prepared` is how [`detach`] went.
 pub(crate) fn run(received: Received, prepared: Result<(), StepError>, layout: &Layout) {
     let Received { memory, length, fds } = received;
+    let when = SystemTime::now();
     let LaunchFds { listener, clients, netns, target } = fds;
     let clients = match client::Clients::new(listener, clients) {
         Ok(clients) => clients,
@@ -44,7 +47,11 @@ pub(crate) fn run(received: Received, prepared: Result<(), StepError>, layout: &
     let request = prepared.and_then(|()| read_request(&memory, length));
     drop(memory);
     match request {
-        Ok(request) => serve::run(clients, request, netns, target, layout),
+        Ok(mut request) => {
+            request.timeline.mark_at(Step::Received, when);
+            request.timeline.mark(Step::Read);
+            serve::run(clients, request, netns, target, layout);
+        }
         Err(error) => serve::fail(clients, error),
     }
 }

@@ -4,6 +4,7 @@
 //! A plan is readable and stable JSON. What a spec asks for and the plan can not express is refused
 //! with the JSON path of the field, never dropped.
 
+mod affinity;
 mod compile;
 mod describe;
 mod devices;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use affinity::Affinity;
 pub use compile::{compile, compile_exec};
 pub use hooks::{Hook, Hooks};
 pub use host::Host;
@@ -196,9 +198,22 @@ pub enum MountKind {
         /// What lies at this path inside of the source instead: links there do not lead out of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         beneath: Option<PathBuf>,
+        /// Files have other owners there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ids: Option<MountIds>,
     },
     /// The container's own part of the control group hierarchies.
     Cgroup { groups: Vec<CgroupBind> },
+}
+
+/// Who owns the files of an id-mapped mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountIds {
+    /// Ids of the file system, on the container's side of the maps, and the ids that are seen instead.
+    #[serde(flatten)]
+    pub maps: UserNamespace,
+    /// In mounts below, too.
+    pub recursive: bool,
 }
 
 /// A container's group in one hierarchy, and where it is seen inside.
@@ -297,6 +312,9 @@ pub struct Process {
     /// The value of ioprio_set(2): class and level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_priority: Option<u32>,
+    /// Of an exec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
     /// Execution domain; personality(2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personality: Option<u32>,

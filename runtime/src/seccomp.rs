@@ -21,6 +21,10 @@ pub enum SeccompError {
     ArgumentIndex(usize),
     #[error("error number {0} is not in the range 0 to 4095")]
     Errno(u32),
+    #[error(
+        "SCMP_ACT_NOTIFY can be neither the default nor for `write`, by which the runtime tells of it"
+    )]
+    Notify,
     #[error("the filter has {0} instructions, the kernel takes 4096")]
     TooLong(usize),
 }
@@ -42,6 +46,13 @@ pub struct Program {
     pub flags: u64,
     #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
     pub instructions: Vec<Instruction>,
+}
+
+impl Program {
+    /// Whether some calls are answered by another process.
+    pub(crate) fn notifies(&self) -> bool {
+        self.flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+    }
 }
 
 impl Instruction {

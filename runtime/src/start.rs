@@ -11,9 +11,11 @@ use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::init::{self, Go, InitContext, Stdio};
 use crate::launch::Kind;
 use crate::launch::handshake::{self, HandshakeError, ToInit};
-use crate::plan::{Namespace, Plan, UserNamespace};
+use crate::plan::{Namespace, Plan};
 use crate::rootfs::{self, Rootfs};
 use crate::sys::{self, clone::Side};
+use crate::timeline::{Step, Timeline};
+use crate::userns;
 
 /// What is started, and what it gets.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) preserved: u32,
     /// The program keeps the caller's session keyring.
     pub(crate) keeps_keyring: bool,
+    /// What was done for this start until now. Init takes it on.
+    pub(crate) timeline: Timeline,
 }
 
 /// A process that has been cloned and is in its control groups: on its way to its program.
@@ -75,23 +79,31 @@ impl OwnCgroup {
 /// Starts the process. It is born in its group of version 2, and enters those of version 1 itself; with a user
 /// namespace it may not, and is moved; and so where systemd makes the groups of a process that is there.
 pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepError> {
-    let Request { plan, kind, rootfs: root, netns, target, stdio, go, preserved, keeps_keyring } =
-        request;
+    let Request { plan, kind, rootfs: root, netns, target, stdio, .. } = request;
+    let Request { go, preserved, keeps_keyring, mut timeline, .. } = request;
     // A bundle names its root in the spec; an exec has none of its own.
     let root = root.or_else(|| match kind {
         Kind::Container => plan.root.path.clone().map(Rootfs::Directory),
         Kind::Exec => None,
     });
     let rootfs = root.as_ref().map(rootfs::mount_detached).transpose()?;
+    if rootfs.is_some() {
+        timeline.mark(Step::RootMounted);
+    }
+    let mapped = userns::clone_mapped(&plan.mounts)?;
     let (sync, inits) = handshake::pair().map_err(|error| broken(&error))?;
     let namespaces = init::clone_flags(&plan, netns.is_some());
     let stragglers = kind == Kind::Container && !plan.namespaces.create.contains(&Namespace::Pid);
 
     let mut cgroup = groups(&plan.cgroup, kind, layout, stragglers)?;
+    if cgroup.own {
+        timeline.mark(Step::GroupsMade);
+    }
     let moved = plan.namespaces.user.is_some() || plan.cgroup.unit.is_some();
     let cloned = clone(&plan, namespaces, target.as_ref(), &cgroup);
     let (pid, pidfd) = match cloned {
         Ok(Side::Child) => {
+            timeline.mark(Step::Cloned);
             drop(sync);
             init::run(InitContext {
                 plan,
@@ -104,6 +116,8 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
                 preserved,
                 keeps_keyring,
                 cgroup: (!moved).then_some(cgroup.cgroup),
+                mapped,
+                timeline,
             })
         }
         Ok(Side::Parent { pid, pidfd }) => (pid, pidfd),
@@ -112,22 +126,10 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
             return Err(error);
         }
     };
-    drop((inits, stdio, netns, target, go));
-    let attached = map_ids(&plan, pid, &sync).and_then(|()| {
-        if !moved {
-            return Ok(());
-        }
-        match &plan.cgroup.unit {
-            Some(unit) => {
-                let started = cgroup.cgroup.start_unit(unit, pid, &plan.cgroup, layout);
-                // Another's of the same name is left alone.
-                cgroup.own = cgroup.cgroup.has_unit();
-                started
-            }
-            None => cgroup.cgroup.attach(pid),
-        }
-        .map_err(|error| error.step())?;
-        handshake::send(&sync, &ToInit::CgroupAttached, None).map_err(|error| broken(&error))
+    drop((inits, stdio, netns, target, go, mapped));
+    let attached = map_ids(&plan, pid, &sync).and_then(|()| match moved {
+        true => attach(&plan.cgroup, &mut cgroup, pid, &sync, layout),
+        false => Ok(()),
     });
     drop(plan);
     if let Err(error) = attached {
@@ -167,24 +169,41 @@ fn clone(
 
 /// Writes the maps of a new user namespace, and what init may not set from inside of one.
 fn map_ids(plan: &Plan, pid: i32, sync: &OwnedFd) -> Result<(), StepError> {
-    const STEP: &str = "user namespace";
-    let Some(UserNamespace { uids, gids }) = &plan.namespaces.user else {
+    let Some(maps) = &plan.namespaces.user else {
         return Ok(());
     };
-    let write = |file: &str, text: String| {
-        let path = format!("/proc/{pid}/{file}");
-        fs::write(&path, &text).attempt(STEP, || format!("write({path:?}, {text:?})"))
-    };
-    write("gid_map", UserNamespace::map_text(gids))?;
-    write("uid_map", UserNamespace::map_text(uids))?;
+    userns::write_maps(pid, maps)?;
     for limit in &plan.process.rlimits {
         sys::process::set_rlimit(pid, limit.resource, limit.soft, limit.hard)
             .attempt("resource limit", || format!("prlimit({pid}, {limit:?})"))?;
     }
     if let Some(score) = plan.process.oom_score_adj {
-        write("oom_score_adj", score.to_string())?;
+        let path = format!("/proc/{pid}/oom_score_adj");
+        fs::write(&path, score.to_string())
+            .attempt("oom score", || format!("write({path:?}, {score})"))?;
     }
     handshake::send(sync, &ToInit::Mapped, None).map_err(|error| broken(&error))
+}
+
+/// Moves the process into its groups, those that systemd makes among them, and says so.
+fn attach(
+    plan: &CgroupPlan,
+    own: &mut OwnCgroup,
+    pid: i32,
+    sync: &OwnedFd,
+    layout: &Layout,
+) -> Result<(), StepError> {
+    let attached = match &plan.unit {
+        Some(unit) => {
+            let started = own.cgroup.start_unit(unit, pid, plan, layout);
+            // Another's of the same name is left alone.
+            own.own = own.cgroup.has_unit();
+            started
+        }
+        None => own.cgroup.attach(pid),
+    };
+    attached.map_err(|error| error.step())?;
+    handshake::send(sync, &ToInit::CgroupAttached, None).map_err(|error| broken(&error))
 }
 
 /// Makes the groups of a container, or names those that an exec joins or that systemd will make.

@@ -18,7 +18,8 @@ const FUNCTION_LINES: usize = 70;
 const LONGER_FILES: [(&str, usize, &str); 0] = [];
 
 /// Functions that may be longer: path, name, lines, reason.
-const LONGER_FUNCTIONS: [(&str, &str, usize, &str); 0] = [];
+const LONGER_FUNCTIONS: [(&str, &str, usize, &str); 1] =
+    [("daemon/src/http/router.rs", "table", 80, "one row an endpoint, and nothing else")];
 
 /// The crates that each crate may depend on.
 const ARROWS: [(&str, &[&str]); 7] = [

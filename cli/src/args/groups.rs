@@ -12,6 +12,27 @@ pub(crate) struct TopArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+    /// Format output: 'text' or 'json'
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TimelineArgs {
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// ID is that of an exec
+    #[arg(long)]
+    pub(crate) exec: bool,
+    /// Format output: 'json'
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
     /// Show all containers (default shows just running)
     #[arg(short, long)]

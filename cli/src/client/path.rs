@@ -20,6 +20,11 @@ impl Path {
         Self::new(format!("/containers/{}{rest}", encode_segment(name)))
     }
 
+    /// `/exec/{id}{rest}`
+    pub(crate) fn exec(id: &str, rest: &str) -> Self {
+        Self::new(format!("/exec/{}{rest}", encode_segment(id)))
+    }
+
     /// `/images/{name}{rest}`
     pub(crate) fn image(name: &str, rest: &str) -> Self {
         Self::new(format!("/images/{}{rest}", encode_image(name)))

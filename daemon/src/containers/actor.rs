@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use runtime::launch::MonitorPid;
 use runtime::monitor::protocol::State as MonitorState;
+use runtime::timeline::{Step, Timeline};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -52,6 +53,8 @@ pub(super) struct Actor {
     pub(super) name: String,
     pub(super) progress: Progress,
     pub(super) exits: u64,
+    /// Of the last start that came to its program; empty before.
+    pub(super) timeline: Arc<Timeline>,
     pub(super) run_dir: RunDir,
     pub(super) control: Option<Control>,
     /// The monitor of the last start, if this daemon made it.
@@ -104,7 +107,13 @@ impl Actor {
     /// An actor that does not run yet, and the handle to it.
     pub(super) fn new(service: &Arc<Service>, seed: Seed) -> (Self, Handle) {
         let Seed { definition, writer, name, progress, control } = seed;
-        let first = Snapshot { name: name.clone(), progress: progress.clone(), exits: 0 };
+        let timeline = Arc::new(Timeline::default());
+        let first = Snapshot {
+            name: name.clone(),
+            progress: progress.clone(),
+            exits: 0,
+            timeline: Arc::clone(&timeline),
+        };
         let (snapshot, seen) = watch::channel(Arc::new(first));
         let (sender, commands) = mpsc::channel(QUEUE);
         let handle =
@@ -116,6 +125,7 @@ impl Actor {
             definition,
             name,
             exits: 0,
+            timeline,
             control,
             monitor: None,
             starting: Vec::new(),
@@ -235,11 +245,17 @@ impl Actor {
 
     async fn heard(&mut self, said: Option<MonitorState>) {
         match said {
-            Some(MonitorState::Running { pid, start_ticks, started_at }) => {
+            Some(MonitorState::Running { pid, start_ticks, started_at, mut timeline }) => {
                 let running = Running { pid, start_ticks, started_at };
-                // An adopted container's monitor tells what is known.
-                if self.progress.state.running() != Some(&running) {
-                    self.runs(running).await;
+                // An adopted container's monitor tells what is known, but for its timeline.
+                let known = self.progress.state.running() == Some(&running);
+                if !known {
+                    timeline.mark(Step::Heard);
+                }
+                self.timeline = Arc::new(timeline);
+                match known {
+                    true => self.publish(),
+                    false => self.runs(running).await,
                 }
             }
             Some(MonitorState::Failed { error }) => {
@@ -336,6 +352,7 @@ impl Actor {
             name: self.name.clone(),
             progress: progress.clone(),
             exits: self.exits,
+            timeline: Arc::clone(&self.timeline),
         }));
     }
 

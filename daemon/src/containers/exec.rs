@@ -23,6 +23,7 @@ use super::start::limit::end_monitor;
 use super::state::Request;
 use super::state::{Admission, Running};
 use runtime::monitor::protocol::State as MonitorState;
+use runtime::timeline::{Step, Timeline};
 use runtime::{StepError, StepErrorKind};
 
 /// Execs that one container may have, finished ones among them; the oldest finished ones are forgotten first.
@@ -54,6 +55,8 @@ pub(crate) struct Exec {
     phase: watch::Sender<Phase>,
     /// Of its process, which inspect shows after its end too.
     pid: OnceLock<i32>,
+    /// Of its start, when it came to its program.
+    begun: OnceLock<Timeline>,
     /// The newest size asked for, rows and columns; `None` until one is.
     size: watch::Sender<Option<(u16, u16)>>,
 }
@@ -105,6 +108,13 @@ impl Execs {
         (!ids.is_empty()).then_some(ids)
     }
 
+    /// The newest exec of a container that came to its program.
+    pub(super) fn newest_begun(&self, id: &str) -> Option<Arc<Exec>> {
+        let known = self.lock();
+        let begun = known.by_id.values().filter(|exec| exec.container.id() == id);
+        begun.filter(|exec| exec.begun.get().is_some()).max_by_key(|exec| exec.number).cloned()
+    }
+
     fn insert(&self, container: &Handle, config: ExecConfig) -> Result<Arc<Exec>, Error> {
         let mut known = self.lock();
         let of_container = |exec: &&Arc<Exec>| exec.container.id() == container.id();
@@ -123,6 +133,7 @@ impl Execs {
             number: known.made,
             phase: watch::channel(Phase::Created).0,
             pid: OnceLock::new(),
+            begun: OnceLock::new(),
             size: watch::channel(None).0,
         });
         known.by_id.insert(exec.id.clone(), Arc::clone(&exec));
@@ -183,6 +194,11 @@ impl Exec {
         }
         self.size.send_replace(Some((rows, columns)));
         Ok(())
+    }
+
+    /// When the steps of its start were done, if it came to its program.
+    pub(super) fn begun(&self) -> Option<&Timeline> {
+        self.begun.get()
     }
 
     /// Kills it, if it runs.
@@ -280,9 +296,11 @@ impl Service {
         exec: &Arc<Exec>,
         how: ExecStart,
     ) -> Result<Option<UnixStream>, Error> {
+        let timeline = Timeline::begin(Step::Asked);
         self.tell_exec(exec, &exec.action("exec_start"), &[]);
         let running = running(&exec.container, &exec.container.snapshot().name)?;
-        let task = launch::Task { service: Arc::clone(self), exec: Arc::clone(exec), running, how };
+        let (service, of) = (Arc::clone(self), Arc::clone(exec));
+        let task = launch::Task { service, exec: of, running, how, timeline };
         let work = tokio::task::spawn_blocking(move || task.run());
         let Connections { control, streams, monitor } = work.await.map_err(Error::internal)??;
         let stream = streams.into_iter().next().map(UnixStream::from_std);
@@ -296,7 +314,9 @@ impl Service {
                 return Err(Error::Internal(why));
             };
             match said {
-                Some(MonitorState::Running { pid, start_ticks, started_at }) => {
+                Some(MonitorState::Running { pid, start_ticks, started_at, mut timeline }) => {
+                    timeline.mark(Step::Heard);
+                    exec.begun.get_or_init(|| timeline);
                     exec.pid.get_or_init(|| pid);
                     let running = Running { pid, start_ticks, started_at };
                     exec.phase.send_replace(Phase::Running(running));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api_spec::container::HostConfig;
+use runtime::timeline::Timeline;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,6 +21,8 @@ pub(crate) struct Snapshot {
     pub(crate) progress: Progress,
     /// How often it has ended since the daemon came up.
     pub(crate) exits: u64,
+    /// Of the last start that came to its program; empty before.
+    pub(crate) timeline: Arc<Timeline>,
 }
 
 /// What a request did.

@@ -14,6 +14,7 @@ use runtime::launch::{Kind, LaunchFds, LaunchRequest, StdioConfig};
 use runtime::monitor::protocol::Role;
 use runtime::plan::Plan;
 use runtime::rootfs::Rootfs;
+use runtime::timeline::{Step, Timeline};
 use store::{Snapshot, crash};
 
 use super::Service;
@@ -26,7 +27,7 @@ use super::networks::{Attachment, Linked, addresses};
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
 use super::start::limit::Stage;
-use crate::spec::{self, Files, Mode, Resolver, Source, mode};
+use crate::spec::{self, Files, Mode, Resolver, mode};
 
 /// The OCI runtime spec of the container's last start.
 const BUNDLE: &str = "config.json";
@@ -48,6 +49,7 @@ pub(super) struct Task {
     pub(super) attaches: Vec<Streams>,
     /// How far it has come.
     pub(super) stage: Arc<Stage>,
+    pub(super) timeline: Timeline,
 }
 
 /// A start that is under way; how it goes comes over `control`.
@@ -86,13 +88,16 @@ impl Task {
     pub(super) fn run(mut self) -> Result<Launched, Error> {
         let mut undo = Undo::default();
         self.stage.enter("networks")?;
+        self.timeline.mark(Step::Begun);
         let linked = self.service.linked(&self.definition, &self.name)?;
         let networks = self.lease(&mut undo)?;
         self.progress.networks.clone_from(&networks);
         crash::step("start.leased");
+        self.timeline.mark(Step::Leased);
         self.writer.update(&self.progress).map_err(Error::internal)?;
         crash::step("start.recorded");
         self.stage.enter("files of the container")?;
+        self.timeline.mark(Step::Recorded);
         let snapshot = self.snapshot()?;
         self.service.views.give_way(&self.definition.id);
         if self.definition.host_config.auto_remove && self.progress.last_exit.is_some() {
@@ -100,12 +105,16 @@ impl Task {
         }
         let netns = self.netns(&networks, &mut undo)?;
         crash::step("start.connected");
+        self.timeline.mark(Step::Connected);
         let files = self.files(&snapshot, &networks, &linked)?;
         self.stage.enter("sources of binds and volumes")?;
         self.bind_sources()?;
-        let (spec, plan) = self.plan(&files, &linked)?;
+        self.timeline.mark(Step::Filed);
+        let joined = self.peers.namespaces;
+        let (spec, plan) = self.service.compile(&self.definition, &files, &linked, joined)?;
         crash::step("start.compiled");
         self.stage.leave()?;
+        self.timeline.mark(Step::Compiled);
         let launched = self.launch(plan, &snapshot, netns.as_ref(), networks, &mut undo)?;
         undo.forget();
         crash::step("start.launched");
@@ -186,30 +195,8 @@ impl Task {
         }
     }
 
-    fn plan(&self, files: &Files, linked: &[Linked]) -> Result<(Spec, Plan), Error> {
-        let config = with_links(&self.definition.config, linked);
-        let devices = super::devices::find(&self.definition.host_config)?;
-        let volumes = self.service.volume_mounts(&self.definition)?;
-        let source = Source {
-            id: &self.definition.id,
-            config: &config,
-            host_config: &self.definition.host_config,
-            files,
-            volumes: &volumes,
-            inherited: &self.definition.inherited,
-            devices: &devices,
-            joined: self.peers.namespaces,
-            host: &self.service.facts,
-        };
-        let (mut spec, extras) = spec::build(&source);
-        let compile = |spec: &Spec| runtime::plan::compile(spec, &extras, &self.service.host);
-        let plan =
-            self.service.filters.compile(&self.definition.host_config, &mut spec, compile)?;
-        Ok((spec, plan))
-    }
-
     fn launch(
-        &self,
+        &mut self,
         plan: Plan,
         snapshot: &Snapshot,
         netns: Option<&OwnedFd>,
@@ -232,6 +219,7 @@ impl Task {
             log: logging::config(&self.definition, &self.name, &snapshot.log)?,
             record: Some(self.run_dir.record()),
             kind: Kind::Container,
+            timeline: std::mem::take(&mut self.timeline),
         };
         let connect = || self.connect(netns).map_err(Error::internal);
         let connections = self.service.launchers.launch(&request, connect)?;

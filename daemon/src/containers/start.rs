@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::StepError;
+use runtime::timeline::{Step, Timeline};
 use store::crash;
 use tokio::time::Instant;
 
+use super::Service;
 use super::actor::Actor;
 use super::error::{Error, exit_code};
 use super::launchers::Connections;
 use super::monitor::Control;
 use super::prepare::{Launched, Task};
+use super::record::Definition;
 use super::state::{Exit, Running, State};
 use crate::spec::{Joined, Mode, mode};
 use limit::Stage;
@@ -33,6 +36,7 @@ pub(super) struct Peers {
 impl Actor {
     /// Starts the container. Whoever waits in `starting` hears when it runs, or why not.
     pub(super) async fn start(&mut self) {
+        let timeline = Timeline::begin(Step::Asked);
         self.drain().await;
         self.released().await;
         self.progress.state = State::Starting;
@@ -41,8 +45,9 @@ impl Actor {
         self.restart_at = None;
         (self.last_run, self.inherited_start) = (false, false);
         self.publish();
-        let launched = match self.refuse_while_stuck().and_then(|()| self.peers()) {
-            Ok(peers) => self.launch(peers).await,
+        let peers = self.refuse_while_stuck().and_then(|()| self.service.peers(&self.definition));
+        let launched = match peers {
+            Ok(peers) => self.launch(peers, timeline).await,
             Err(error) => Err(error),
         };
         match launched {
@@ -51,7 +56,7 @@ impl Actor {
         }
     }
 
-    async fn launch(&mut self, peers: Peers) -> Result<Launched, Error> {
+    async fn launch(&mut self, peers: Peers, timeline: Timeline) -> Result<Launched, Error> {
         let stage = Arc::new(Stage::default());
         let task = Task {
             service: Arc::clone(&self.service),
@@ -63,6 +68,7 @@ impl Actor {
             peers,
             attaches: self.waiting.iter().map(|waiting| waiting.streams).collect(),
             stage: Arc::clone(&stage),
+            timeline,
         };
         self.bounded(tokio::task::spawn_blocking(move || task.run()), &stage).await
     }
@@ -146,9 +152,12 @@ impl Actor {
             tracing::warn!(container.id = self.definition.id, "the last run's monitor goes on");
         }
     }
+}
 
-    fn peers(&self) -> Result<Peers, Error> {
-        let host_config = &self.definition.host_config;
+impl Service {
+    /// Those that a start has to find running.
+    pub(super) fn peers(&self, definition: &Definition) -> Result<Peers, Error> {
+        let host_config = &definition.host_config;
         let pid = |text: &str, what: &str| match mode(text) {
             Mode::Container(name) => self.peer(name, what).map(Some),
             _ => Ok(None),
@@ -156,16 +165,16 @@ impl Actor {
         Ok(Peers {
             network: pid(&host_config.network_mode, "network")?,
             namespaces: Joined {
-                ipc: self.shared_ipc(pid(&host_config.ipc_mode, "IPC")?)?,
+                ipc: self.shared_ipc(definition, pid(&host_config.ipc_mode, "IPC")?)?,
                 pid: pid(&host_config.pid_mode, "PID")?,
             },
         })
     }
 
     /// Only a container that says so shares its IPC, or one that shares another one's.
-    fn shared_ipc(&self, pid: Option<i32>) -> Result<Option<i32>, Error> {
-        if let Mode::Container(name) = mode(&self.definition.host_config.ipc_mode) {
-            let donor = self.service.resolve(name)?;
+    fn shared_ipc(&self, definition: &Definition, pid: Option<i32>) -> Result<Option<i32>, Error> {
+        if let Mode::Container(name) = mode(&definition.host_config.ipc_mode) {
+            let donor = self.resolve(name)?;
             let own = donor.definition.host_config.ipc_mode.as_str();
             if own != "shareable" && !matches!(mode(own), Mode::Container(_)) {
                 return Err(Error::Invalid(format!(
@@ -179,7 +188,7 @@ impl Actor {
     }
 
     fn peer(&self, name: &str, what: &str) -> Result<i32, Error> {
-        let peer = self.service.resolve(name)?;
+        let peer = self.resolve(name)?;
         let running = peer.snapshot().progress.state.running().map(|running| running.pid);
         running.ok_or_else(|| {
             let id = peer.id();

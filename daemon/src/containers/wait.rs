@@ -82,7 +82,7 @@ mod tests {
 
     fn snapshot(state: State, exits: u64) -> Snapshot {
         let progress = Progress { state, ..Progress::default() };
-        Snapshot { name: String::new(), progress, exits }
+        Snapshot { name: String::new(), progress, exits, timeline: Default::default() }
     }
 
     #[test]

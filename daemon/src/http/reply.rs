@@ -27,6 +27,11 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// A body of plain text.
+pub(crate) fn text(status: StatusCode, text: String) -> Response {
+    with_body(status, "text/plain; charset=utf-8", Body::from(text))
+}
+
 /// 301: the same page under its proper name.
 pub(crate) fn moved(location: &str) -> Response {
     let mut response = empty(StatusCode::MOVED_PERMANENTLY);

@@ -1,6 +1,7 @@
 //! `exec`: a further process in a running container.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
@@ -10,6 +11,7 @@ use super::bundle;
 use super::directory::Directory;
 use super::error::CommandError;
 use super::make::{self, Launched};
+use super::notify::Listener;
 use super::record::Record;
 use super::supervise::{self, Signals};
 use super::{Globals, Verb, terminal};
@@ -19,6 +21,7 @@ use crate::init::{Go, Stdio};
 use crate::launch::Kind;
 use crate::plan::{self, Extras, Host};
 use crate::start::Request;
+use crate::timeline::Timeline;
 
 pub(super) const VERB: Verb = Verb {
     name: "exec",
@@ -87,7 +90,9 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
             terminal::send(console, &master)?;
         }
         pid_file.as_deref().map_or(Ok(()), |path| make::write_pid(path, launched.pid))?;
-        make::release(&launched.sync).map_err(CommandError::from)
+        let listener = Listener::of(&record, launched.pid, Status::Running);
+        let released = make::release(&launched.sync, launched.pidfd.as_fd(), listener.as_ref());
+        released.map_err(CommandError::from)
     };
     run(&mut launched).inspect_err(|_| make::undo(&launched))?;
     match signals {
@@ -121,6 +126,7 @@ fn request(
         go: Go::Told,
         preserved,
         keeps_keyring: false,
+        timeline: Timeline::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
@@ -15,18 +15,20 @@ use super::arguments::{Flag, Parsed};
 use super::bundle::Bundle;
 use super::directory::{self, Directory};
 use super::error::CommandError;
+use super::notify::Listener;
 use super::record::{Record, VERSION};
 use super::terminal;
 use crate::cgroup::Layout;
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::hooks::{self, ContainerState, Status};
 use crate::init::{Go, Stdio};
-use crate::launch::handshake::{self, FromInit, ToInit};
+use crate::launch::handshake::{self, FromInit, HandshakeError, ToInit};
 use crate::launch::{Kind, image};
 use crate::plan::{Hooks, Host};
 use crate::process;
 use crate::start::{self, OwnCgroup, Request};
 use crate::sys;
+use crate::timeline::Timeline;
 
 /// The first descriptor that is not one of the three streams.
 const FIRST: u32 = 3;
@@ -135,6 +137,7 @@ pub(super) fn make(globals: &Globals, parsed: &Parsed, gated: bool) -> Result<Ma
             go: gate.map_or(Go::Told, Go::Gate),
             preserved,
             keeps_keyring: parsed.has("no-new-keyring"),
+            timeline: Timeline::default(),
         };
         let mut launched =
             launch(request, &host.layout, |pid| hooks_before_root(&directory, &mut record, pid))?;
@@ -180,11 +183,15 @@ pub(super) fn launch(
                 launched.terminal = master;
                 Ok(())
             }
-            Ok(Some((FromInit::Ready, _))) => {
+            Ok(Some((FromInit::Ready(_), _))) => {
                 drop(rootfs);
                 return Ok(launched);
             }
             Ok(Some((FromInit::Failed(error), _))) => Err(error),
+            Ok(Some((message @ FromInit::Listening(_), _))) => {
+                let why = format!("{message:?} before it was ready");
+                Err(StepError::refused("init", why, StepErrorKind::Other))
+            }
             Ok(None) => {
                 Err(StepError::refused("init", "ended before it was ready", StepErrorKind::Other))
             }
@@ -197,17 +204,29 @@ pub(super) fn launch(
     }
 }
 
-/// Gives the word to run the program; returns when it runs.
-pub(super) fn release(sync: &OwnedFd) -> Result<(), StepError> {
-    handshake::send(sync, &ToInit::Exec, None).map_err(|error| start::broken(&error))?;
-    match handshake::receive::<FromInit>(sync).map_err(|error| start::broken(&error))? {
-        None => Ok(()),
-        Some((FromInit::Failed(error), _)) => Err(error),
-        Some((message, _)) => Err(StepError::refused(
-            "handshake with init",
-            format!("{message:?} came in place of the program"),
-            StepErrorKind::Other,
-        )),
+/// Gives the word to run the program; returns when it runs. `listener` gets what its filter notifies of.
+pub(super) fn release(
+    sync: &OwnedFd,
+    pidfd: BorrowedFd<'_>,
+    listener: Option<&Listener>,
+) -> Result<(), StepError> {
+    let refused =
+        |why: String| StepError::refused("handshake with init", why, StepErrorKind::Other);
+    let broken = |error: HandshakeError| start::broken(&error);
+    handshake::send(sync, &ToInit::Exec, None).map_err(broken)?;
+    loop {
+        match handshake::receive::<FromInit>(sync).map_err(broken)? {
+            None => return Ok(()),
+            Some((FromInit::Failed(error), _)) => return Err(error),
+            Some((FromInit::Listening(number), _)) => {
+                let nobody = || refused("nobody is to have its notifications".to_owned());
+                listener.ok_or_else(nobody)?.hand(pidfd, number)?;
+                handshake::send(sync, &ToInit::ListenerTaken, None).map_err(broken)?;
+            }
+            Some((message, _)) => {
+                return Err(refused(format!("{message:?} came in place of the program")));
+            }
+        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! `run`: create, start and, in the foreground, wait and delete.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use super::arguments::{Flag, Parsed};
 use super::error::CommandError;
 use super::make::{self, Made};
+use super::notify::Listener;
 use super::supervise::{self, Signals};
 use super::{Globals, Verb, delete, start};
 use crate::cgroup;
+use crate::hooks::Status;
 
 pub(super) const VERB: Verb = Verb {
     name: "run",
@@ -43,7 +46,9 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         let why = "cannot allocate tty in the background without a console socket";
         return Err(CommandError::Usage(why.to_owned()));
     }
-    let started = make::release(&launched.sync).map_err(CommandError::from);
+    let listener = Listener::of(&record, launched.pid, Status::Created);
+    let started = make::release(&launched.sync, launched.pidfd.as_fd(), listener.as_ref());
+    let started = started.map_err(CommandError::from);
     let started = started.and_then(|()| start::after(&record));
     if let Err(error) = started {
         make::undo(&launched);

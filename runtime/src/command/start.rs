@@ -1,10 +1,12 @@
 //! `start`: lets the program of a created container run.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use super::arguments::Parsed;
 use super::directory::Directory;
 use super::error::CommandError;
+use super::notify::Listener;
 use super::record::Record;
 use super::{Globals, Verb, delete, make};
 use crate::cgroup;
@@ -35,7 +37,8 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     }
     let connection =
         directory.connect().map_err(CommandError::io(format!("connect to the init of {id}")))?;
-    make::release(&connection)?;
+    let listener = Listener::of(&record, record.pid, Status::Created);
+    make::release(&connection, record.pidfd()?.as_fd(), listener.as_ref())?;
     directory.remove_gate();
     if let Err(error) = after(&record) {
         delete::end(&record, &layout)?;

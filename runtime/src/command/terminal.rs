@@ -25,16 +25,25 @@ pub(super) const PIECE_MAX: usize = 16 << 10;
 
 /// Hands the master of a terminal to whoever listens on the socket.
 pub(super) fn send(path: &Path, master: &OwnedFd) -> Result<(), CommandError> {
-    let failed = || CommandError::io(format!("console socket {path:?}"));
+    hand(path, NAME, master.as_fd())
+}
+
+/// Sends a text and a descriptor to whoever listens on a socket.
+pub(super) fn hand(
+    path: &Path,
+    text: &[u8],
+    descriptor: BorrowedFd<'_>,
+) -> Result<(), CommandError> {
+    let failed = || CommandError::io(format!("socket {path:?}"));
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(failed())?;
     let address = SocketAddrUnix::new(path).map_err(failed())?;
     connect(&socket, &address).map_err(failed())?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let rights = [master.as_fd()];
+    let rights = [descriptor];
     ancillary.push(SendAncillaryMessage::ScmRights(&rights));
-    sendmsg(&socket, &[IoSlice::new(NAME)], &mut ancillary, SendFlags::NOSIGNAL)
+    sendmsg(&socket, &[IoSlice::new(text)], &mut ancillary, SendFlags::NOSIGNAL)
         .map_err(failed())?;
     Ok(())
 }

@@ -7,10 +7,12 @@ mod copy_up;
 mod filesystem;
 
 use bind::clone_beneath;
-pub(super) use bind::{clone_itself, clone_path};
+pub(super) use bind::clone_itself;
+pub(crate) use bind::clone_path;
 pub(crate) use filesystem::complaint;
 pub(super) use filesystem::create_filesystem;
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -38,9 +40,16 @@ pub(super) struct Mounted {
     pub(super) pts: Option<OwnedFd>,
     /// Made read-only when all else is done.
     late_readonly: Vec<OwnedFd>,
+    /// Sources of the id-mapped binds that are still to come.
+    mapped: VecDeque<OwnedFd>,
 }
 
 impl Mounted {
+    /// With the sources of the id-mapped binds, in the order of the plan.
+    pub(super) fn with(mapped: VecDeque<OwnedFd>) -> Self {
+        Self { mapped, ..Self::default() }
+    }
+
     /// Makes those mounts read-only that had to be written to.
     pub(super) fn seal(&self) -> Result<(), StepError> {
         for mount in &self.late_readonly {
@@ -76,10 +85,12 @@ fn one(root: BorrowedFd<'_>, mount: &Mount, mounted: &mut Mounted) -> Result<(),
             attach(root, &new, mount, Leaf::Directory)?;
             keep(mounted, mount, fstype, new, late)
         }
-        MountKind::Bind { source, recursive, beneath } => {
-            let (tree, leaf) = match beneath {
-                None => clone_path(source, *recursive)?,
-                Some(path) => clone_beneath(source, path, *recursive)?,
+        MountKind::Bind { source, recursive, beneath, ids } => {
+            let mapped = ids.as_ref().and_then(|_| mounted.mapped.pop_front());
+            let (tree, leaf) = match (mapped, beneath) {
+                (Some(tree), _) => bind::with_kind(tree)?,
+                (None, None) => clone_path(source, *recursive)?,
+                (None, Some(path)) => clone_beneath(source, path, *recursive)?,
             };
             decorate(tree.as_fd(), *recursive, mount)?;
             attach(root, &tree, mount, leaf)

@@ -2,13 +2,13 @@
 //! both have in common at the end.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::umask;
-use rustix::thread::set_no_new_privs;
+use rustix::thread::{CpuSet, sched_setaffinity, set_no_new_privs};
 
 use super::mounts::{Mounted, mount_all};
 use super::{Go, InitContext, Stdio};
@@ -18,7 +18,9 @@ use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::hooks::{self, ContainerState, Status};
 use crate::launch::handshake::{self, FromInit, ToInit};
 use crate::plan::{Mount, MountKind, Namespace, Plan, Process};
+use crate::seccomp::Program;
 use crate::sys;
+use crate::timeline::{Step, Timeline};
 
 /// First descriptor that the program does not get.
 const FIRST_CLOSED: u32 = 3;
@@ -28,6 +30,8 @@ const UMASK: u32 = 0o022;
 
 /// The container's first process.
 pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> {
+    let mut timeline = std::mem::take(&mut context.timeline);
+    let mut mounted = Mounted::with(std::mem::take(&mut context.mapped));
     let InitContext { plan, sync, rootfs, netns, .. } = &*context;
     let rootfs = rootfs.as_ref().ok_or_else(|| {
         StepError::refused("attach root", "the launch brought no root", StepErrorKind::Other)
@@ -39,61 +43,87 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
         expect(sync, ToInit::Mapped)?;
         namespaces::become_root()?;
     }
+    timeline.mark(Step::SessionMade);
     if !context.keeps_keyring {
         new_keyring()?;
+        timeline.mark(Step::KeyringMade);
     }
     if !in_user_namespace {
         namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
+        timeline.mark(Step::NamespacesJoined);
     }
-    kernel::set_names(plan)?;
-
-    let mut mounted = Mounted::default();
-    umask(Mode::empty());
-    // Hooks look for the container's files where the bundle has them.
-    let at = plan.root.path.as_deref().filter(|_| plan.hooks.before_root());
-    root::attach(rootfs.as_fd(), at.unwrap_or(Path::new("/")), plan.root.propagation)?;
-    let (before, after) = split_at_cgroup(&plan.mounts);
-    mount_all(rootfs.as_fd(), before.iter(), &mut mounted)?;
-    devices::make(rootfs.as_fd(), &plan.devices, &mounted)?;
-    let terminal = match context.stdio {
-        Stdio::Terminal => {
-            let size = plan.process.console_size;
-            let terminal = streams::open_terminal(rootfs.as_fd(), &mounted, size)?;
-            streams::bind_console(&terminal, &mounted)?;
-            Some(terminal)
-        }
-        Stdio::Pipes(_) | Stdio::Inherited => None,
-    };
+    let (terminal, after) =
+        furnish(plan, rootfs.as_fd(), &context.stdio, &mut mounted, &mut timeline)?;
 
     kernel::set_parameters(plan, &mut mounted)?;
     if !in_user_namespace {
         set_process_limits(&plan.process, &mut mounted)?;
     }
+    timeline.mark(Step::ParametersSet);
     let masks_wait = masks_touch(plan, after);
     if !masks_wait {
         masks::apply(rootfs.as_fd(), plan)?;
+        timeline.mark(Step::Masked);
     }
 
     if context.cgroup.is_none() {
         // Everything above went on while the other side moved us.
         expect(sync, ToInit::CgroupAttached)?;
+        timeline.mark(Step::GroupsEntered);
     }
     mount_all(rootfs.as_fd(), after.iter(), &mut mounted)?;
     if plan.namespaces.create.contains(&Namespace::Cgroup) {
         namespaces::unshare_cgroup()?;
     }
+    timeline.mark(Step::GroupsMounted);
     if masks_wait {
         masks::apply(rootfs.as_fd(), plan)?;
+        timeline.mark(Step::Masked);
     }
-    let state = if plan.hooks.before_root() { Some(run_hooks(plan, sync)?) } else { None };
+    let mut state = None;
+    if plan.hooks.before_root() {
+        state = Some(run_hooks(plan, sync)?);
+        timeline.mark(Step::HooksRun);
+    }
     mounted.seal()?;
     root::enter(rootfs.as_fd(), plan.root.propagation)?;
     if plan.root.readonly {
         program::make_directory(rootfs.as_fd(), &plan.process)?;
         root::make_readonly(rootfs)?;
     }
+    timeline.mark(Step::RootEntered);
     take_streams(context, terminal)?;
-    finish(context, state)
+    timeline.mark(Step::StreamsTaken);
+    finish(context, timeline, state)
+}
+
+/// Puts the root in its place and into it all but what needs the process attached to its control groups: the mounts
+/// from there on are returned, after the terminal.
+fn furnish<'p>(
+    plan: &'p Plan,
+    rootfs: BorrowedFd<'_>,
+    stdio: &Stdio,
+    mounted: &mut Mounted,
+    timeline: &mut Timeline,
+) -> Result<(Option<streams::Terminal>, &'p [Mount]), StepError> {
+    kernel::set_names(plan)?;
+    umask(Mode::empty());
+    // Hooks look for the container's files where the bundle has them.
+    let at = plan.root.path.as_deref().filter(|_| plan.hooks.before_root());
+    root::attach(rootfs, at.unwrap_or(Path::new("/")), plan.root.propagation)?;
+    timeline.mark(Step::RootAttached);
+    let (before, after) = split_at_cgroup(&plan.mounts);
+    mount_all(rootfs, before.iter(), mounted)?;
+    timeline.mark(Step::Mounted);
+    devices::make(rootfs, &plan.devices, mounted)?;
+    timeline.mark(Step::DevicesMade);
+    if !matches!(stdio, Stdio::Terminal) {
+        return Ok((None, after));
+    }
+    let terminal = streams::open_terminal(rootfs, mounted, plan.process.console_size)?;
+    streams::bind_console(&terminal, mounted)?;
+    timeline.mark(Step::TerminalOpened);
+    Ok((Some(terminal), after))
 }
 
 /// Lets the other side run the host's hooks, then runs those that belong in these namespaces.
@@ -119,20 +149,29 @@ fn run_hooks(plan: &Plan, sync: BorrowedFd<'_>) -> Result<ContainerState, StepEr
 
 /// A process added to a running container.
 pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
+    let mut timeline = std::mem::take(&mut context.timeline);
     let InitContext { plan, sync, target, .. } = &*context;
     let target = target.as_ref().ok_or_else(|| {
         StepError::refused("namespaces", "the launch brought no pidfd", StepErrorKind::Other)
     })?;
     streams::new_session()?;
+    timeline.mark(Step::SessionMade);
     if !context.keeps_keyring {
         new_keyring()?;
+        timeline.mark(Step::KeyringMade);
     }
     // Before the mount namespace changes: it is the host's procfs that is written to.
     set_process_limits(&plan.process, &mut Mounted::default())?;
+    timeline.mark(Step::ParametersSet);
     if context.cgroup.is_none() {
         expect(sync.as_fd(), ToInit::CgroupAttached)?;
+        timeline.mark(Step::GroupsEntered);
+    }
+    if let Some(affinity) = &plan.process.affinity {
+        run_on(&affinity.last)?;
     }
     namespaces::join_target(plan, target.as_fd())?;
+    timeline.mark(Step::NamespacesJoined);
     let terminal = match context.stdio {
         Stdio::Terminal => {
             let root = root_directory()?;
@@ -142,12 +181,14 @@ pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
         Stdio::Pipes(_) | Stdio::Inherited => None,
     };
     take_streams(context, terminal)?;
-    finish(context, None)
+    timeline.mark(Step::StreamsTaken);
+    finish(context, timeline, None)
 }
 
 /// From here on the process is inside: user, working directory, capabilities, filter, exec.
 fn finish(
     context: &mut InitContext,
+    mut timeline: Timeline,
     state: Option<ContainerState>,
 ) -> Result<Infallible, StepError> {
     let plan = &context.plan;
@@ -158,6 +199,7 @@ fn finish(
     program::make_directory(root_directory()?.as_fd(), process)?;
     program::change_directory(&process.cwd)?;
     umask(Mode::from_raw_mode(process.umask.unwrap_or(UMASK)));
+    timeline.mark(Step::UserFound);
 
     set_scheduling(process)?;
 
@@ -173,7 +215,8 @@ fn finish(
     let program = program::find(process, identity.home.as_deref())?;
     sys::process::reset_signals().attempt("signals", || "rt_sigaction".to_owned())?;
 
-    say(context.sync.as_fd(), &FromInit::Ready)?;
+    timeline.mark(Step::IdentityAssumed);
+    say(context.sync.as_fd(), &FromInit::Ready(timeline))?;
     match &context.go {
         Go::AtOnce => {}
         Go::Told => expect(context.sync.as_fd(), ToInit::Exec)?,
@@ -189,9 +232,7 @@ fn finish(
     sys::process::keep_on_exec(FIRST_CLOSED, context.preserved)
         .attempt("descriptors", || format!("fcntl(F_SETFD) of {}", context.preserved))?;
     if let Some(filter) = &plan.seccomp {
-        sys::filter::load_filter(filter.flags, &filter.instructions).attempt("seccomp", || {
-            format!("seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)", filter.instructions.len())
-        })?;
+        load_filter(context.sync.as_fd(), filter)?;
     }
     if !keep.is_empty() {
         identity::drop_to(&process.capabilities)?;
@@ -209,6 +250,41 @@ fn wait_at(gate: BorrowedFd<'_>) -> Result<OwnedFd, StepError> {
             return Ok(connection);
         }
     }
+}
+
+/// Loads the filter. Where it notifies, returns when its descriptor is in other hands: the exec closes this one.
+fn load_filter(sync: BorrowedFd<'_>, filter: &Program) -> Result<(), StepError> {
+    const STEP: &str = "seccomp";
+    let Program { flags, instructions } = filter;
+    let loaded = sys::filter::load_filter(*flags, instructions).attempt(STEP, || {
+        format!("seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)", instructions.len())
+    })?;
+    let Some(listener) = loaded else { return Ok(()) };
+    let taken = handshake::write(sync, &FromInit::Listening(listener.as_raw_fd()))
+        .and_then(|()| handshake::read_taken(sync));
+    match taken {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let why = "nobody has taken the descriptor of the filter's notifications";
+            Err(StepError::refused(STEP, why, StepErrorKind::Other))
+        }
+        Err(error) => Err(StepError::refused(STEP, error.to_string(), StepErrorKind::Other)),
+    }
+}
+
+/// Where an exec runs before it enters its control groups.
+pub(super) fn first_processors(process: &Process) -> Result<(), StepError> {
+    process.affinity.as_ref().map_or(Ok(()), |affinity| run_on(&affinity.initial))
+}
+
+fn run_on(processors: &[u32]) -> Result<(), StepError> {
+    if processors.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor as usize));
+    sched_setaffinity(None, &set)
+        .attempt("cpu affinity", || format!("sched_setaffinity({processors:?})"))
 }
 
 fn set_scheduling(process: &Process) -> Result<(), StepError> {

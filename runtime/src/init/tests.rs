@@ -22,6 +22,7 @@ use crate::launch::handshake::{self, FromInit, ToInit};
 use crate::plan::{Extras, Host, Plan, compile, compile_exec};
 use crate::rootfs::{Rootfs, mount_detached};
 use crate::sys::clone::{Side, clone};
+use crate::timeline::Timeline;
 
 /// A static program with many names.
 const BUSYBOX: &str = "/usr/bin/busybox";
@@ -139,6 +140,8 @@ fn go<T>(
         preserved: 0,
         keeps_keyring: false,
         cgroup: None,
+        mapped: Default::default(),
+        timeline: Timeline::default(),
     };
     let pidfd = match clone(flags, None).unwrap() {
         Side::Child => run(context),
@@ -153,8 +156,8 @@ fn go<T>(
     while let Some((message, descriptor)) = handshake::receive(&monitor).unwrap() {
         match message {
             FromInit::Terminal => outcome.master = descriptor,
-            FromInit::Ready => handshake::send(&monitor, &ToInit::Exec, None).unwrap(),
-            FromInit::HooksDue => panic!("no test has hooks"),
+            FromInit::Ready(_) => handshake::send(&monitor, &ToInit::Exec, None).unwrap(),
+            FromInit::HooksDue | FromInit::Listening(_) => panic!("no test has {message:?}"),
             FromInit::Failed(error) => outcome.failed = Some(error),
         }
     }

@@ -10,6 +10,8 @@
 //! monitor ─ Exec ───────────► init     the command line alone: between `create` and `start` init
 //!                                      waits for it on a socket of the state directory
 //!           (end of file: the exec has closed init's end, the program runs)
+//! monitor ◄─ Listening ────── init     with a filter that notifies: it is loaded, its descriptor is to be taken
+//! monitor ─ ListenerTaken ──► init
 //! monitor ◄─ Failed ───────── init     at any point; init exits afterwards
 //! ```
 //!
@@ -28,6 +30,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
+use crate::timeline::Timeline;
 
 /// Longest packet that is sent or accepted, in bytes.
 pub const MESSAGE_MAX: usize = 8192;
@@ -46,6 +49,8 @@ pub enum ToInit {
     HooksDone,
     /// Run the program.
     Exec,
+    /// The listener's descriptor is taken.
+    ListenerTaken,
 }
 
 /// From init to the monitor.
@@ -55,8 +60,11 @@ pub enum FromInit {
     HooksDue,
     /// The packet carries the master of the container's terminal.
     Terminal,
-    /// Everything but the exec is done.
-    Ready,
+    /// Everything but the exec is done; when what was.
+    Ready(Timeline),
+    /// The filter is loaded; the number of the descriptor by which notified calls are answered. Init waits until it is
+    /// taken. Like the answer, by plain calls.
+    Listening(i32),
     /// A step failed; init exits.
     Failed(StepError),
 }
@@ -138,13 +146,25 @@ pub fn receive<M: DeserializeOwned>(
     Ok(Some((message, descriptor)))
 }
 
-/// Reports a failed start. A plain `write`, which a filter that is already loaded lets through where
-/// it may not let `sendmsg`.
+/// Reports a failed start, as [`write`] does.
 pub fn report(socket: impl AsFd, error: StepError) -> Result<(), HandshakeError> {
-    let packet = serde_json::to_vec(&failure(error))?;
+    write(socket, &failure(error))
+}
+
+/// Sends by a plain `write`, which a filter that is already loaded lets through where it may not let `sendmsg`.
+pub fn write(socket: impl AsFd, message: &FromInit) -> Result<(), HandshakeError> {
+    let packet = serde_json::to_vec(message)?;
     rustix::io::retry_on_intr(|| rustix::io::write(&socket, &packet))
         .map_err(|errno| HandshakeError::Call { call: "write", errno })?;
     Ok(())
+}
+
+/// Waits by a plain `read` for the word that the listener is taken.
+pub fn read_taken(socket: impl AsFd) -> Result<bool, HandshakeError> {
+    let mut packet = [0_u8; MESSAGE_MAX];
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(&socket, &mut packet))
+        .map_err(|errno| HandshakeError::Call { call: "read", errno })?;
+    Ok(length > 0 && serde_json::from_slice::<ToInit>(&packet[..length])? == ToInit::ListenerTaken)
 }
 
 /// The message that reports `error`, with its texts cut so that it fits a packet.

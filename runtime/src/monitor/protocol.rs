@@ -29,6 +29,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
+use crate::timeline::Timeline;
 
 /// Version of this protocol.
 pub const VERSION: u32 = 1;
@@ -76,6 +77,9 @@ pub enum State {
         start_ticks: u64,
         /// RFC 3339 with nanoseconds, UTC.
         started_at: String,
+        /// When each step of the start was done.
+        #[serde(default, skip_serializing_if = "Timeline::is_empty")]
+        timeline: Timeline,
     },
     /// The program was never run. The last state.
     Failed { error: StepError },

@@ -25,6 +25,7 @@ use crate::launch::{Kind, LaunchRequest, LogConfig, StdioConfig};
 use crate::process;
 use crate::start::{self, OwnCgroup, Started};
 use crate::sys;
+use crate::timeline::{Step, Timeline};
 
 /// How long init may take from its clone to its program.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -221,34 +222,38 @@ impl Monitor {
 
     /// Init's end of the handshake socket is closed: reads all that it has said.
     fn hear_init(&mut self) -> Result<(), StepError> {
-        let mut ready = false;
+        let mut ready = None;
         while let Phase::Starting { sync, .. } = &self.phase {
             let message = handshake::receive::<FromInit>(sync);
             match message.map_err(|error| start::broken(&error))? {
                 Some((FromInit::Terminal, Some(terminal))) => self.take_terminal(terminal)?,
-                Some((FromInit::Ready, _)) => ready = true,
+                Some((FromInit::Ready(timeline), _)) => ready = Some(timeline),
                 Some((FromInit::Failed(error), _)) => return Err(error),
-                Some((message @ (FromInit::Terminal | FromInit::HooksDue), _)) => {
+                Some((message, _)) => {
                     let why = format!("{message:?} is not understood by a monitor");
                     return Err(StepError::refused("init", why, StepErrorKind::Other));
                 }
-                None if ready => self.run(),
-                None => {
-                    let why = "ended before it was ready";
-                    return Err(StepError::refused("init", why, StepErrorKind::Other));
-                }
+                None => match ready.take() {
+                    Some(timeline) => self.run(timeline),
+                    None => {
+                        let why = "ended before it was ready";
+                        return Err(StepError::refused("init", why, StepErrorKind::Other));
+                    }
+                },
             }
         }
         Ok(())
     }
 
     /// The program runs: the exec has closed init's end of the handshake socket.
-    fn run(&mut self) {
+    fn run(&mut self, mut timeline: Timeline) {
+        timeline.mark(Step::Executed);
         let started_at = record::now();
         self.state = State::Running {
             pid: self.pid,
             start_ticks: self.start_ticks,
             started_at: started_at.clone(),
+            timeline,
         };
         self.phase = Phase::Running { started_at, trim: Some(Instant::now() + TRIM_DELAY) };
         self.clients.tell(&self.state);

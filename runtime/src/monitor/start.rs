@@ -8,9 +8,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::input::Input;
 use super::output::{Output, Stream};
 use crate::cgroup::Layout;
-use crate::error::{Attempt, StepError};
+use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::init::{Go, Stdio};
 use crate::launch::{LaunchRequest, StdioConfig};
+use crate::seccomp::Program;
 use crate::start::{self, Request};
 
 /// A process on its way to its program, and the monitor's ends of its streams.
@@ -36,7 +37,11 @@ pub(super) fn start(
     target: Option<OwnedFd>,
     layout: &Layout,
 ) -> Result<Connected, StepError> {
-    let LaunchRequest { mut plan, rootfs, stdio, kind, .. } = request;
+    let LaunchRequest { mut plan, rootfs, stdio, kind, timeline, .. } = request;
+    if plan.seccomp.as_ref().is_some_and(Program::notifies) {
+        let why = "SCMP_ACT_NOTIFY is for the command line: nobody here could take the descriptor";
+        return Err(StepError::refused("seccomp", why, StepErrorKind::Other));
+    }
     // Init sets it: nobody here is in time for a program that asks at once.
     plan.process.console_size = stdio.console_size.or(plan.process.console_size);
     let Pipes { theirs, outputs, input } = pipes(&stdio)?;
@@ -50,6 +55,7 @@ pub(super) fn start(
         go: Go::AtOnce,
         preserved: 0,
         keeps_keyring: false,
+        timeline,
     };
     let started = start::start(request, layout)?;
     Ok(Connected { started, outputs, input })

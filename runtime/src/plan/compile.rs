@@ -6,7 +6,7 @@ use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxResources, Spec};
 
 use super::{
     Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, TimeOffset,
-    devices, hooks, identity, mounts, process, refuse, scheduling,
+    affinity, devices, hooks, identity, mounts, process, refuse, scheduling,
 };
 use crate::cgroup;
 
@@ -29,7 +29,7 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
     if domainname.is_some() && sysctls.iter().any(differs) {
         return Err(invalid("linux.sysctl[\"kernel.domainname\"]", "domainname is another"));
     }
-    let mut mounts = mounts::compile(spec, &cgroup.path, host)?;
+    let mut mounts = mounts::compile(spec, namespaces.user.as_ref(), &cgroup.path, host)?;
     mounts::take_parts(&mut mounts, &extras.parts)?;
     let mut process = process::compile(process, extras, host, "process")?;
     process.personality = scheduling::personality(linux)?;
@@ -72,8 +72,10 @@ pub fn compile_exec(
     cgroup.unit = None;
     cgroup.limits.clear();
     cgroup.devices.clear();
+    let affinity = affinity::compile(process.exec_cpu_affinity().as_ref(), "process")?;
     let mut process = process::compile(process, extras, host, "process")?;
     process.personality = scheduling::personality(linux)?;
+    process.affinity = affinity;
     Ok(Plan {
         namespaces: Namespaces { of_target, ..Namespaces::default() },
         root: Root::default(),

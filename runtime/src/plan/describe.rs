@@ -145,10 +145,11 @@ fn mount(mount: &Mount) -> String {
             let space = if options.is_empty() { "" } else { " " };
             format!("{fstype}{copied}{space}{}", options.join(","))
         }
-        MountKind::Bind { source, recursive, beneath } => {
+        MountKind::Bind { source, recursive, beneath, ids } => {
             let deep = if *recursive { " and below" } else { "" };
             let part = beneath.as_ref().map(|path| format!("{} inside of ", path.display()));
-            format!("bind of {}{}{deep}", part.unwrap_or_default(), source.display())
+            let owners = if ids.is_some() { " with other owners" } else { "" };
+            format!("bind of {}{}{deep}{owners}", part.unwrap_or_default(), source.display())
         }
         MountKind::Cgroup { groups } => format!("own control groups, {} hierarchies", groups.len()),
     };

@@ -52,7 +52,23 @@ pub(super) fn user_namespace(
     Ok(Some(UserNamespace { uids, gids }))
 }
 
-fn mappings(
+/// The maps of a mount, if it has any.
+pub(super) fn of_mount(
+    mount: &oci_spec::runtime::Mount,
+    field: &str,
+) -> Result<Option<UserNamespace>, PlanError> {
+    let (uid_field, gid_field) = (format!("{field}.uidMappings"), format!("{field}.gidMappings"));
+    let uids = mappings(mount.uid_mappings(), &uid_field)?;
+    let gids = mappings(mount.gid_mappings(), &gid_field)?;
+    match (uids.is_empty(), gids.is_empty()) {
+        (true, true) => Ok(None),
+        (true, false) => Err(missing(&uid_field)),
+        (false, true) => Err(missing(&gid_field)),
+        (false, false) => Ok(Some(UserNamespace { uids, gids })),
+    }
+}
+
+pub(super) fn mappings(
     listed: &Option<Vec<LinuxIdMapping>>,
     field: &str,
 ) -> Result<Vec<IdMapping>, PlanError> {

@@ -8,8 +8,8 @@ use oci_spec::runtime::Spec;
 use super::compile::{inner_path, invalid};
 use super::refuse::unsupported;
 use super::{
-    Attribute, Attributes, CgroupBind, Host, Mount, MountKind, Part, PlanError, Propagation,
-    PropagationKind,
+    Attribute, Attributes, CgroupBind, Host, Mount, MountIds, MountKind, Part, PlanError,
+    Propagation, PropagationKind, UserNamespace, identity,
 };
 use crate::cgroup::Layout;
 
@@ -40,16 +40,23 @@ struct Options {
     bind: Option<bool>,
     parameters: Vec<(String, Option<String>)>,
     copy_up: bool,
+    /// `idmap`, and `true` for `ridmap`.
+    id_mapped: Option<bool>,
 }
 
 /// The mounts of a spec in its order; control groups and what lies below them come last, because
 /// they have to wait until the process is in its groups.
-pub(super) fn compile(spec: &Spec, cgroup: &str, host: &Host) -> Result<Vec<Mount>, PlanError> {
+pub(super) fn compile(
+    spec: &Spec,
+    user: Option<&UserNamespace>,
+    cgroup: &str,
+    host: &Host,
+) -> Result<Vec<Mount>, PlanError> {
     let listed = spec.mounts().as_deref().unwrap_or_default();
     let mut mounts = listed
         .iter()
         .enumerate()
-        .map(|(at, mount)| one(mount, &format!("mounts[{at}]"), cgroup, host))
+        .map(|(at, mount)| one(mount, &format!("mounts[{at}]"), user, cgroup, host))
         .collect::<Result<Vec<_>, _>>()?;
     let group = mounts.iter().find(|mount| matches!(mount.what, MountKind::Cgroup { .. }));
     if let Some(group) = group.map(|mount| mount.target.clone()) {
@@ -99,19 +106,17 @@ pub(super) fn propagation(name: &str) -> Option<Propagation> {
 fn one(
     mount: &oci_spec::runtime::Mount,
     field: &str,
+    user: Option<&UserNamespace>,
     cgroup: &str,
     host: &Host,
 ) -> Result<Mount, PlanError> {
-    let some = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    if some(mount.uid_mappings()) || some(mount.gid_mappings()) {
-        return Err(unsupported(format!("{field}.uidMappings"), "an id-mapped mount"));
-    }
     let target = inner_path(mount.destination(), &format!("{field}.destination"))?;
     let fstype = mount.typ().as_deref().unwrap_or_default();
     let mut options = Options::default();
     for option in mount.options().as_deref().unwrap_or_default() {
         options.take(option, field)?;
     }
+    let ids = mount_ids(mount, options.id_mapped, user, field)?;
     let source = mount.source().as_ref();
     let bind = options.bind.or((fstype == "bind").then_some(false));
     let what = match bind {
@@ -119,7 +124,11 @@ fn one(
             let source = source.filter(|source| source.is_absolute()).ok_or_else(|| {
                 invalid(format!("{field}.source"), "a bind needs an absolute path")
             })?;
-            MountKind::Bind { source: source.clone(), recursive, beneath: None }
+            MountKind::Bind { source: source.clone(), recursive, beneath: None, ids }
+        }
+        None if ids.is_some() => {
+            let why = "only what is bound can have other owners";
+            return Err(unsupported(format!("{field}.uidMappings"), why));
         }
         None if fstype == "cgroup" || fstype == "cgroup2" => {
             MountKind::Cgroup { groups: groups(cgroup, &host.layout) }
@@ -134,6 +143,26 @@ fn one(
     }
     check_target(&target, &what, field)?;
     Ok(Mount { target, what, attributes: options.attributes, propagation: options.propagation })
+}
+
+/// The owners of a mount: by its own maps, or by those of the container's user namespace; config.md "Mounts".
+fn mount_ids(
+    mount: &oci_spec::runtime::Mount,
+    asked: Option<bool>,
+    user: Option<&UserNamespace>,
+    field: &str,
+) -> Result<Option<MountIds>, PlanError> {
+    let own = identity::of_mount(mount, field)?;
+    let maps = match (own, asked, user) {
+        (Some(own), ..) => own,
+        (None, None, _) => return Ok(None),
+        (None, Some(_), Some(user)) => user.clone(),
+        (None, Some(_), None) => {
+            let why = "an id-mapped mount without maps, and the container has none";
+            return Err(invalid(format!("{field}.options"), why));
+        }
+    };
+    Ok(Some(MountIds { maps, recursive: asked.unwrap_or(false) }))
 }
 
 fn filesystem(fstype: &str, source: Option<&PathBuf>, options: &mut Options) -> MountKind {
@@ -226,7 +255,9 @@ impl Options {
             "nosymfollow" => self.set(NoSymFollow),
             "symfollow" => self.clear(NoSymFollow),
             "tmpcopyup" => self.copy_up = true,
-            "remount" | "idmap" | "ridmap" => {
+            "idmap" => self.id_mapped = Some(self.id_mapped.unwrap_or(false)),
+            "ridmap" => self.id_mapped = Some(true),
+            "remount" => {
                 return Err(unsupported(format!("{field}.options"), format!("{option:?}")));
             }
             other => self.parameters.push(match other.split_once('=') {

@@ -54,6 +54,7 @@ pub(super) fn compile(
         console_size,
         scheduler: scheduling::scheduler(process.scheduler().as_ref(), at)?,
         io_priority: scheduling::io_priority(process.io_priority().as_ref(), at)?,
+        affinity: None,
         personality: None,
     })
 }
@@ -63,7 +64,8 @@ pub(super) fn put_init_before(process: &mut Process, program: &Path) -> Mount {
     let before = [INIT_PATH.to_owned(), "--".to_owned()];
     process.args.splice(0..0, before);
     let attributes = Attributes { set: vec![Attribute::ReadOnly], ..Attributes::default() };
-    let what = MountKind::Bind { source: program.to_owned(), recursive: false, beneath: None };
+    let what =
+        MountKind::Bind { source: program.to_owned(), recursive: false, beneath: None, ids: None };
     Mount { target: PathBuf::from(INIT_PATH), what, attributes, propagation: None }
 }
 
@@ -72,10 +74,13 @@ pub(super) fn seccomp(linux: &Linux) -> Result<Option<Program>, PlanError> {
     let Some(profile) = linux.seccomp() else {
         return Ok(None);
     };
-    if profile.listener_path().is_some() {
-        return Err(refuse::unsupported("linux.seccomp.listenerPath", "a notification socket"));
+    let program = seccomp::compile(profile)?;
+    if program.notifies() && profile.listener_path().as_ref().is_none_or(|path| !path.is_absolute())
+    {
+        let why = "SCMP_ACT_NOTIFY needs an absolute path";
+        return Err(invalid("linux.seccomp.listenerPath", why));
     }
-    Ok(Some(seccomp::compile(profile)?))
+    Ok(Some(program))
 }
 
 fn inner_cwd(cwd: &Path, at: &str) -> Result<PathBuf, PlanError> {

@@ -43,7 +43,6 @@ pub(super) fn process(process: &Process, at: &str) -> Result<(), PlanError> {
     let all = [
         ("apparmorProfile", says(process.apparmor_profile())),
         ("selinuxLabel", says(process.selinux_label())),
-        ("execCPUAffinity", process.exec_cpu_affinity().is_some()),
         ("commandLine", says(process.command_line())),
     ];
     first(&all, "this setting").map_err(|error| match error {

@@ -70,7 +70,21 @@ fn compile_anew(profile: &LinuxSeccomp) -> Result<Program, SeccompError> {
     }
     instructions.push(bpf::ret(libc::SECCOMP_RET_KILL_PROCESS));
     check_length(&instructions)?;
-    Ok(Program { flags: flags(profile), instructions })
+    let listener = if notifies(profile)? { libc::SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
+    Ok(Program { flags: flags(profile) | listener, instructions })
+}
+
+/// Whether the profile has calls answered by a listener. The runtime has to be able to say so.
+fn notifies(profile: &LinuxSeccomp) -> Result<bool, SeccompError> {
+    let notify = LinuxSeccompAction::ScmpActNotify;
+    let rules = profile.syscalls().iter().flatten();
+    let mut notified = rules.filter(|rule| rule.action() == notify).peekable();
+    let any = notified.peek().is_some();
+    let write = notified.any(|rule| rule.names().iter().any(|name| name == "write"));
+    if write || profile.default_action() == notify {
+        return Err(SeccompError::Notify);
+    }
+    Ok(any)
 }
 
 fn check_length(instructions: &[Instruction]) -> Result<(), SeccompError> {

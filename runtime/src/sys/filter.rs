@@ -1,13 +1,16 @@
 //! seccomp(2).
 
+use std::os::fd::{FromRawFd, OwnedFd};
+
 use rustix::io::{Errno, Result};
 
 use super::last_errno;
 
 use crate::seccomp::Instruction;
 
-/// Loads a filter for the calling thread. It can not be taken back.
-pub(crate) fn load_filter(flags: u64, program: &[Instruction]) -> Result<()> {
+/// Loads a filter for the calling thread. It can not be taken back. With `SECCOMP_FILTER_FLAG_NEW_LISTENER` among the
+/// flags, returns the descriptor by which notified calls are answered, close-on-exec.
+pub(crate) fn load_filter(flags: u64, program: &[Instruction]) -> Result<Option<OwnedFd>> {
     let Ok(len) = u16::try_from(program.len()) else {
         return Err(Errno::INVAL);
     };
@@ -23,5 +26,11 @@ pub(crate) fn load_filter(flags: u64, program: &[Instruction]) -> Result<()> {
             std::ptr::from_ref(&filter),
         )
     };
-    if result == 0 { Ok(()) } else { Err(last_errno()) }
+    let result = i32::try_from(result).unwrap_or(-1);
+    match result {
+        ..0 => Err(last_errno()),
+        _ if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 => Ok(None),
+        // SAFETY: with that flag, the kernel has just made the descriptor for this process.
+        number => Ok(Some(unsafe { OwnedFd::from_raw_fd(number) })),
+    }
 }

@@ -6,6 +6,8 @@ mod defences;
 mod errors;
 mod hooks;
 mod life;
+mod mounts;
 mod namespaces;
+mod notify;
 mod plan;
 mod terminal;

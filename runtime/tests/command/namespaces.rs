@@ -116,3 +116,30 @@ fn settings_of_the_process() {
     bed.spec["linux"]["personality"] = json!({"domain": "LINUX32"});
     assert_eq!(bed.must(&["run", "ID"]), "0027\n100\n00000008\n/not/there/yet\n");
 }
+
+#[test]
+fn processors_of_an_exec() {
+    if !possible() {
+        return;
+    }
+    let bed = Bed::new("exec sleep 100");
+    bed.start();
+    let allowed = |affinity: serde_json::Value| {
+        let process = json!({
+            "args": ["cat", "/proc/self/status"], "cwd": "/", "env": ["PATH=/bin"],
+            "user": {"uid": 0, "gid": 0}, "execCPUAffinity": affinity,
+        });
+        std::fs::write(bed.path("process.json"), process.to_string()).unwrap();
+        let file = bed.path("process.json").display().to_string();
+        let output = bed.run(&["exec", "--process", &file, "ID"]);
+        let status = crate::bed::text(&output.stdout);
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+        line.map(str::to_owned).ok_or_else(|| crate::bed::text(&output.stderr))
+    };
+    let all = allowed(json!({})).unwrap();
+    assert_eq!(allowed(json!({"initial": "0"})).unwrap(), "0");
+    assert_eq!(allowed(json!({"initial": "0", "final": all})).unwrap(), all);
+    assert_eq!(allowed(json!({"final": "0"})).unwrap(), "0");
+    let refused = allowed(json!({"initial": "7-3"})).unwrap_err();
+    assert!(refused.contains("execCPUAffinity") || refused.contains("7-3"), "{refused}");
+}

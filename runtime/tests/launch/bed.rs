@@ -20,6 +20,7 @@ use runtime::launch::{
 use runtime::monitor::protocol::{ExitRecord, State};
 use runtime::plan::{Extras, Host, Plan, compile, compile_exec};
 use runtime::rootfs::Rootfs;
+use runtime::timeline::Timeline;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -228,6 +229,7 @@ impl Bed {
             },
             record: Some(record.clone()),
             kind: if target.is_some() { Kind::Exec } else { Kind::Container },
+            timeline: Timeline::default(),
         };
         let fds = LaunchFds { listener: Some(listener.into()), target, ..LaunchFds::default() };
         let monitor = self.launcher.launch(&request, fds)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
 use runtime::monitor::protocol::Role;
 use runtime::plan::Plan;
+use runtime::timeline::{Step, Timeline};
 
 use super::{Exec, ExecStart};
 use crate::containers::Service;
@@ -24,15 +25,18 @@ pub(super) struct Task {
     pub(super) exec: Arc<Exec>,
     pub(super) running: Running,
     pub(super) how: ExecStart,
+    pub(super) timeline: Timeline,
 }
 
 impl Task {
     /// Returns when the monitor is on its way, with the connections to it.
-    pub(super) fn run(&self) -> Result<Connections, Error> {
+    pub(super) fn run(mut self) -> Result<Connections, Error> {
+        self.timeline.mark(Step::Begun);
         let container = &self.exec.container;
         let gone = || Error::not_running(container.id());
         let target = signals::open(&self.running).ok_or_else(gone)?;
         let plan = self.plan()?;
+        self.timeline.mark(Step::Compiled);
         let config = &self.exec.config;
         let request = LaunchRequest {
             id: self.exec.id.clone(),
@@ -47,6 +51,7 @@ impl Task {
             log: LogConfig::None,
             record: None,
             kind: Kind::Exec,
+            timeline: std::mem::take(&mut self.timeline),
         };
         let connect = || self.connect(&target).map_err(Error::internal);
         self.service.launchers.launch(&request, connect)

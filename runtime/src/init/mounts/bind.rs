@@ -16,14 +16,16 @@ use crate::init::resolve::{self, Leaf};
 
 /// Clones the mount at `source`, with what is below it if `recursive`, and says what it is. `/proc/<pid>/root/<path>`
 /// is a path in the mount namespace of that process.
-pub(in crate::init) fn clone_path(
-    source: &Path,
-    recursive: bool,
-) -> Result<(OwnedFd, Leaf), StepError> {
+pub(crate) fn clone_path(source: &Path, recursive: bool) -> Result<(OwnedFd, Leaf), StepError> {
     let tree = match elsewhere(source) {
         Some((pid, path)) => clone_elsewhere(&pid, &path, recursive)?,
         None => clone_here(source, recursive)?,
     };
+    with_kind(tree)
+}
+
+/// A tree, and what it has to be mounted on.
+pub(super) fn with_kind(tree: OwnedFd) -> Result<(OwnedFd, Leaf), StepError> {
     let leaf = if resolve::is_directory(tree.as_fd())? { Leaf::Directory } else { Leaf::File };
     Ok((tree, leaf))
 }

@@ -129,7 +129,8 @@ fn all_actions_and_flags() {
         );
         let program = compile(&profile(&json)).unwrap();
         assert_eq!(native(&program, "mount", &[]), value, "{name}");
-        assert_eq!(program.flags, libc::SECCOMP_FILTER_FLAG_LOG);
+        let listener = if name == "NOTIFY" { libc::SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
+        assert_eq!(program.flags, libc::SECCOMP_FILTER_FLAG_LOG | listener);
     }
 }
 
@@ -142,6 +143,14 @@ fn bad_profiles() {
     assert_eq!(compile(&profile(index)), Err(SeccompError::ArgumentIndex(6)));
     let errno = r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":4096}"#;
     assert_eq!(compile(&profile(errno)), Err(SeccompError::Errno(4096)));
+    for notify in [
+        r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
+            {"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"},
+            {"names":["read","write"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+    ] {
+        assert_eq!(compile(&profile(notify)), Err(SeccompError::Notify));
+    }
 }
 
 #[test]
