@@ -6,6 +6,7 @@
 
 mod child;
 mod sys;
+pub(crate) mod usage;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ mod footprint;
 mod logs;
 mod memory;
 mod network;
+mod oci;
 mod peer;
 mod ps;
 mod pull;
@@ -30,8 +31,12 @@ use crate::table::Table;
 #[command(name = "jocker-bench", version)]
 struct Flags {
     /// NAME=unix:///path of each daemon
-    #[arg(required = true, value_name = "NAME=SOCKET")]
+    #[arg(required_unless_present = "runtime", value_name = "NAME=SOCKET")]
     hosts: Vec<String>,
+
+    /// Compares OCI command lines instead: NAME=/path of each; the first one is ours
+    #[arg(long, value_name = "NAME=PROGRAM", conflicts_with = "hosts")]
+    runtime: Vec<String>,
 
     /// Rounds of the measures of containers
     #[arg(long, default_value_t = 20)]
@@ -77,6 +82,12 @@ fn main() -> Result<()> {
         rustix::process::geteuid().is_root(),
         "root is needed: the floor makes namespaces"
     );
+    if !flags.runtime.is_empty() {
+        if let Some(status) = oci::without_unified()? {
+            std::process::exit(status);
+        }
+        return show(&flags, &oci::measure(&flags.runtime, flags.rounds)?);
+    }
     let peers: Vec<Peer> =
         flags.hosts.iter().map(|host| Peer::connect(host)).collect::<Result<_>>()?;
     let mut table = Table::new(peers.iter().map(|peer| peer.name.clone()).collect());
@@ -120,6 +131,10 @@ fn main() -> Result<()> {
     if flags.wants("footprint") {
         footprint::measure(&peers, &mut table)?;
     }
+    show(&flags, &table)
+}
+
+fn show(flags: &Flags, table: &Table) -> Result<()> {
     print!("{}", table.render());
     if let Some(path) = &flags.json {
         std::fs::write(path, table.json().to_string())?;

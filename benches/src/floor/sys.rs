@@ -1,5 +1,5 @@
-//! The three calls that no safe wrapper has: clone3, execve, _exit; and a plain wait.
-#![expect(unsafe_code, reason = "clone3(2), execve(2) and _exit(2) have no safe wrapper")]
+//! The calls that no safe wrapper has: clone3, execve, _exit, wait4; and a plain wait.
+#![expect(unsafe_code, reason = "clone3(2), execve(2), _exit(2) and wait4(2) have no safe wrapper")]
 
 use std::ffi::CStr;
 use std::io::{Error, Result};
@@ -66,4 +66,22 @@ pub(super) fn wait(child: i32) -> Result<i32> {
     let exited = status.and_then(|status| status.exit_status());
     let signalled = status.and_then(|status| status.terminating_signal());
     Ok(exited.or(signalled.map(|signal| 128 + signal)).unwrap_or(-1))
+}
+
+/// Waits for a child; its exit code, or 128 + n for a signal, and what it has used.
+pub(super) fn wait_with_usage(child: i32) -> Result<(i32, libc::rusage)> {
+    let mut status = 0;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: wait4(2) writes to an int and a `struct rusage` that live until it returns.
+    let waited = unsafe { libc::wait4(child, &raw mut status, 0, usage.as_mut_ptr()) };
+    if waited < 0 {
+        return Err(Error::last_os_error());
+    }
+    // SAFETY: all of it is integers, for which zeros are fine even where the kernel wrote nothing.
+    let usage = unsafe { usage.assume_init() };
+    let code = match libc::WIFSIGNALED(status) {
+        true => 128 + libc::WTERMSIG(status),
+        false => libc::WEXITSTATUS(status),
+    };
+    Ok((code, usage))
 }
