@@ -19,7 +19,7 @@ if [ -z "${DOCKER_PY:-}" ]; then
 fi
 if [ ! -x "$out/venv/bin/pytest" ]; then
   python3 -m venv "$out/venv"
-  "$out/venv/bin/pip" -q install "docker==$version" pytest pytest-timeout paramiko
+  "$out/venv/bin/pip" -q install "docker==$version" pytest pytest-timeout paramiko websocket-client
 fi
 export DOCKER_HOST=$host
 [ -z "${IMAGES:-}" ] || docker load -q -i "$IMAGES" >"$out/load.txt"

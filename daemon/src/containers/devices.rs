@@ -81,8 +81,13 @@ fn nodes(host_config: &HostConfig) -> Result<Vec<HostDevice>, Error> {
         };
         let failed = |error: io::Error| {
             let device = host.display();
+            // The stock client's exit code depends on these words.
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+                _ => error.to_string(),
+            };
             Error::Internal(format!(
-                "error gathering device information while adding custom device \"{device}\": {error}"
+                "error gathering device information while adding custom device \"{device}\": {why}"
             ))
         };
         if host_config.privileged {

@@ -56,9 +56,12 @@ impl Handle {
         Wait { exits: self.snapshot().exits, handle: self.clone(), condition }
     }
 
-    /// Why the last start failed, if it did.
+    /// Why the last start failed, if it did; nobody asks any more about a container that is removed.
     pub(crate) fn start_error(&self) -> Option<String> {
         let seen = self.snapshot();
+        if matches!(seen.progress.state, State::Removing(_) | State::Removed(_)) {
+            return None;
+        }
         let error = seen.progress.state.exit().map(|exit| exit.error.clone());
         error.filter(|error| !error.is_empty())
     }

@@ -4,16 +4,19 @@
 mod plugins;
 mod swarm;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 use crate::http::error::Error;
 use crate::http::extract::{Api, Query};
+use crate::http::reply;
 use crate::http::router::fits;
 
 /// Operations of Docker's API without an endpoint here: method and path.
-const NOT_YET: &[(Method, &str)] =
-    &[(Method::POST, "/build"), (Method::POST, "/build/prune"), (Method::POST, "/session")];
+const NOT_YET: &[(Method, &str)] = &[(Method::POST, "/build"), (Method::POST, "/session")];
+/// What dockerd may be asked of build caches by.
+const CACHE_FILTERS: [&str; 8] =
+    ["description", "id", "inuse", "parent", "private", "shared", "type", "until"];
 
 /// The answer for a path (without version) that no endpoint has; `None`: Docker has no such page either.
 pub(crate) fn answer(
@@ -28,8 +31,19 @@ pub(crate) fn answer(
         let text = format!("{method} {path} is not supported by Jocker yet");
         return Some(Err(Error::not_implemented(text)));
     }
+    if (method, path) == (&Method::POST, "/build/prune") {
+        return Some(prune_cache(query));
+    }
     plugins::answer(method, path, query)
         .or_else(|| swarm::answer(method, path, query, api).map(Err))
+}
+
+/// There is no build cache, so there is nothing to remove: `docker system prune` asks, too.
+fn prune_cache(query: &Query) -> Result<Response, Error> {
+    let checked = query.filters()?.validate(&CACHE_FILTERS);
+    checked.map_err(|error| Error::internal(format!("failed to prune build cache: {error}")))?;
+    let pruned = serde_json::json!({ "CachesDeleted": null, "SpaceReclaimed": 0 });
+    Ok(reply::json(StatusCode::OK, &pruned))
 }
 
 #[cfg(test)]
@@ -60,6 +74,7 @@ mod tests {
         };
         assert_eq!(status(Method::POST, "/containers/x/pause/it"), None);
         assert_eq!(status(Method::POST, "/session"), Some(501));
+        assert_eq!(status(Method::POST, "/build/prune?all=1"), Some(200));
         assert_eq!(status(Method::GET, "/nodes"), Some(503));
         assert_eq!(status(Method::GET, "/nodes?filters=x"), Some(400));
         assert_eq!(status(Method::POST, "/nodes/x/update?version=x"), Some(400));
