@@ -2,11 +2,20 @@
 //! running container. A test does its socket calls there from a thread; sockets stay where they were made.
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
+
+use crate::patience::becomes;
+
+/// How long the wire may take to carry packets, and one answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// A network namespace that is not the test's.
 #[derive(Debug)]
@@ -43,6 +52,14 @@ impl Elsewhere {
             run("ip", "link set lo up");
             up("wire1", NEIGHBOUR, NEIGHBOUR_V6);
         });
+        // The kernel makes routes of IPv6 some time after the wire is there. Nobody listens on port 1.
+        let answers = |host: &str| {
+            let address = SocketAddr::new(host.parse().expect("an address"), 1);
+            let refused = TcpStream::connect_timeout(&address, ANSWER).err();
+            refused.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        let both = || there.with(|| answers(HOST) && answers(HOST_V6));
+        assert!(becomes(PATIENCE, both), "the neighbour does not reach the host");
         there
     }
 
