@@ -59,7 +59,7 @@ schema: root
 compat: root
 	$(CARGO) build --locked -p jocker-daemon -p jocker-cli -p jocker-runtime
 	$(CARGO) nextest run --locked -p jocker-tests --profile compat --no-fail-fast || true
-	JOCKER_RESULTS=$(abspath $(or $(CARGO_TARGET_DIR),target))/nextest/compat/results.xml \
+	JOCKER_RESULTS=$(CURDIR)/target/nextest/compat/results.xml \
 		$(CARGO) nextest run --locked -p jocker-tests --test compat
 
 # Other people's tests: SOCKET is the socket of the daemon that they are to drive, which loses what it has.
