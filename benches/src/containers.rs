@@ -47,6 +47,7 @@ pub(crate) fn cycles(peers: &[Peer], rounds: usize, table: &mut Table) {
         let mut seen: Vec<Vec<Cycle>> = peers.iter().map(|_| Vec::new()).collect();
         for round in 0..=rounds {
             for (index, peer) in peers.iter().enumerate() {
+                crate::settle();
                 let cycle = cycle(peer, network);
                 // The first round warms caches.
                 if round > 0 {
@@ -126,6 +127,7 @@ pub(crate) fn in_turns(
     let mut samples: Vec<Vec<f64>> = peers.iter().map(|_| Vec::new()).collect();
     for round in 0..=rounds {
         for (index, peer) in peers.iter().enumerate() {
+            crate::settle();
             let sample = measure(peer);
             if round > 0 {
                 samples[index].push(sample);

@@ -2,7 +2,7 @@
 //!
 //! A small single-threaded copy of this command does it again and again: overlay by fsopen,
 //! clone3 into new namespaces, the usual mounts and devices, pivot_root, exec of `true`, wait. No
-//! daemon, no log, no seccomp filter, no answer to anybody.
+//! daemon, no log, no limits, no capabilities, no seccomp filter, no answer to anybody.
 
 mod child;
 mod sys;
@@ -30,20 +30,36 @@ const ARGUMENT: &str = "--floor";
 pub(crate) struct Request {
     root: PathBuf,
     rounds: usize,
-    network: bool,
-    cgroups: bool,
+    form: Form,
 }
+
+/// How much of a container it is; each has all of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    Namespaces,
+    Network,
+    Groups,
+    /// The mounts that Docker adds, too.
+    Docker,
+}
+
+const FORMS: [(Form, &str); 4] = [
+    (Form::Namespaces, "floor: namespaces without net"),
+    (Form::Network, "floor: with net namespace"),
+    (Form::Groups, "floor: with net namespace and cgroups"),
+    (Form::Docker, "floor: and the mounts of Docker's defaults"),
+];
 
 impl Request {
     /// The request in this process's arguments, if it is a copy.
     pub(crate) fn of_arguments() -> Option<Self> {
         let args: Vec<_> = std::env::args().skip(1).collect();
-        let [first, root, rounds, network, cgroups] = args.as_slice() else { return None };
+        let [first, root, rounds, name] = args.as_slice() else { return None };
+        let (form, _) = FORMS.into_iter().find(|(_, known)| known == name)?;
         (first == ARGUMENT).then(|| Self {
             root: PathBuf::from(root),
             rounds: rounds.parse().unwrap_or(1),
-            network: network == "true",
-            cgroups: cgroups == "true",
+            form,
         })
     }
 }
@@ -52,14 +68,10 @@ impl Request {
 pub(crate) fn measure(rounds: usize, table: &mut Table) -> Result<()> {
     let root = std::env::temp_dir().join(format!("jocker-bench-{}", std::process::id()));
     prepare(&root)?;
-    for (name, network, cgroups) in [
-        ("floor: namespaces without net", false, false),
-        ("floor: with net namespace", true, false),
-        ("floor: with net namespace and cgroups", true, true),
-    ] {
+    for (_, name) in FORMS {
         let output = Command::new(std::env::current_exe()?)
             .args([ARGUMENT.as_ref(), root.as_os_str()])
-            .args([rounds.to_string(), network.to_string(), cgroups.to_string()])
+            .args([&rounds.to_string(), name])
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "floor: {}", String::from_utf8_lossy(&output.stderr));
@@ -76,6 +88,11 @@ fn prepare(root: &Path) -> Result<()> {
     for dir in ["bin", "proc", "sys", "dev", "etc", "tmp"] {
         fs::create_dir_all(lower.join(dir))?;
     }
+    fs::create_dir_all(root.join("etc"))?;
+    for file in child::ETC {
+        fs::write(lower.join("etc").join(file), "")?;
+        fs::write(root.join("etc").join(file), "")?;
+    }
     fs::copy(harness::packages::busybox(), lower.join("bin/busybox"))?;
     std::os::unix::fs::symlink("busybox", lower.join("bin/true"))?;
     fs::create_dir_all(root.join("point"))?;
@@ -84,24 +101,25 @@ fn prepare(root: &Path) -> Result<()> {
 
 /// The copy's work: prints the milliseconds of each round.
 pub(crate) fn serve(request: &Request) -> Result<()> {
-    let hierarchies = if request.cgroups { hierarchies()? } else { Vec::new() };
+    let hierarchies = if request.form >= Form::Groups { hierarchies()? } else { Vec::new() };
+    let etc = request.root.join("etc");
     for round in 0..=request.rounds {
         let upper = request.root.join(format!("upper{round}"));
         let work = request.root.join(format!("work{round}"));
         fs::create_dir_all(&upper)?;
         fs::create_dir_all(&work)?;
+        crate::settle();
         let begin = Instant::now();
         let groups = make_groups(&hierarchies)?;
         let mount = overlay(&request.root.join("lower"), &upper, &work)?;
-        let gate = rustix::pipe::pipe()?;
-        let point = request.root.join("point");
-        let child =
-            sys::clone_into_namespaces(request.network, || child::run(&mount, &point, &gate.0))?;
-        drop(mount);
-        for group in &groups {
-            fs::write(group.join("cgroup.procs"), child.to_string())?;
-        }
-        rustix::io::write(&gate.1, b"x")?;
+        let work = child::Work {
+            mount: &mount,
+            point: &request.root.join("point"),
+            groups: &groups,
+            etc: (request.form == Form::Docker).then_some(etc.as_path()),
+        };
+        let network = request.form >= Form::Network;
+        let child = sys::clone_into_namespaces(network, || child::run(&work))?;
         let status = sys::wait(child)?;
         let took = begin.elapsed();
         ensure!(status == 0, "the floor's child failed at step {}", status - child::FIRST_STEP);

@@ -19,12 +19,16 @@ mod table;
 mod transfer;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::peer::Peer;
 use crate::table::Table;
+
+/// How long the machine rests before each sample.
+const SETTLE: Duration = Duration::from_millis(30);
 
 /// Compares Docker sockets; the first one is ours, ratios are the others' medians over ours.
 #[derive(Debug, Parser)]
@@ -71,6 +75,11 @@ impl Flags {
     fn wants(&self, measure: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| measure.contains(word.as_str()))
     }
+}
+
+/// Before each sample: what the one before has left to do must not be charged to this one.
+fn settle() {
+    std::thread::sleep(SETTLE);
 }
 
 fn main() -> Result<()> {
