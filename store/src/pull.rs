@@ -16,7 +16,6 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gzip;
-mod inflate;
 pub(crate) mod json;
 mod layer;
 pub(crate) mod manifest;

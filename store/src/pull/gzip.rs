@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
-use super::inflate::Inflater;
+use flate2::{Decompress, FlushDecompress, Status};
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const DEFLATE: u8 = 8;
@@ -29,39 +29,32 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Members<R> {
     source: R,
-    inflater: Inflater,
+    inflater: Decompress,
     state: State,
-    /// Of the member, in bytes.
-    length: u64,
 }
 
 impl<R: BufRead> Members<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { source, inflater: Inflater::new(), state: State::First, length: 0 }
+        Self { source, inflater: Decompress::new(false), state: State::First }
     }
 
     /// Inflates what is there; 0 at a member's end, and where more input is needed.
     fn inflate(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.inflater.made().is_empty() {
-            let input = self.source.fill_buf()?;
-            let is_last = input.is_empty();
-            let taken = self.inflater.inflate(input);
-            self.source
-                .consume(taken.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?);
-            if self.inflater.made().is_empty() {
-                return match (self.inflater.is_ended(), is_last) {
-                    (true, _) => self.trailer().map(|()| 0),
-                    (false, true) => Err(ErrorKind::UnexpectedEof.into()),
-                    (false, false) => Ok(0),
-                };
+        let input = self.source.fill_buf()?;
+        let is_last = input.is_empty();
+        let (taken, made) = (self.inflater.total_in(), self.inflater.total_out());
+        let status = self.inflater.decompress(input, buffer, FlushDecompress::None);
+        let taken = self.inflater.total_in() - taken;
+        let made = self.inflater.total_out() - made;
+        self.source.consume(usize::try_from(taken).unwrap_or(usize::MAX));
+        match status.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))? {
+            Status::StreamEnd => self.trailer()?,
+            Status::Ok | Status::BufError if is_last && made == 0 => {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
+            Status::Ok | Status::BufError => {}
         }
-        let made = self.inflater.made();
-        let count = made.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&made[..count]);
-        self.inflater.take(count);
-        self.length += count as u64;
-        Ok(count)
+        Ok(usize::try_from(made).unwrap_or(usize::MAX))
     }
 
     fn header(&mut self) -> io::Result<()> {
@@ -101,19 +94,13 @@ impl<R: BufRead> Members<R> {
 
     fn trailer(&mut self) -> io::Result<()> {
         let mut trailer = [0; 8];
-        let mut known = 0;
-        while let Some(byte) = self.inflater.give_back() {
-            trailer[known] = byte;
-            known += 1;
-        }
-        self.source.read_exact(&mut trailer[known..])?;
+        self.source.read_exact(&mut trailer)?;
         let [.., a, b, c, d] = trailer;
         // The length is told modulo 2^32.
-        if u64::from(u32::from_le_bytes([a, b, c, d])) != self.length & 0xffff_ffff {
+        if u64::from(u32::from_le_bytes([a, b, c, d])) != self.inflater.total_out() & 0xffff_ffff {
             return Err(invalid("gzip member is not as long as it says"));
         }
-        self.inflater.reset();
-        self.length = 0;
+        self.inflater.reset(false);
         self.state = State::Next;
         Ok(())
     }
