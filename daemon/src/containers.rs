@@ -52,9 +52,7 @@ mod wait;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,7 +87,6 @@ use registry::Registry;
 
 /// The name of the only runtime.
 pub(crate) const RUNTIME_NAME: &str = "jocker";
-const INIT_NAME: &str = "docker-init";
 /// What containers that share the host's IPC see of it, where it is there.
 const IPC_MOUNTS: [&str; 2] = ["/dev/mqueue", "/dev/shm"];
 
@@ -158,7 +155,7 @@ impl Containers {
             io_weight: host.layout.has_io_weight(),
             thermal_throttle: thermal_throttle(),
             bounding: host.bounding.intersection(CapabilitySet::ALL).names().collect(),
-            init: Some(init_program(&config.exec_root).map_err(Error::internal)?),
+            init: Some(guest::put_into(&config.exec_root).map_err(Error::internal)?),
             ipc_mounts: IPC_MOUNTS.iter().map(PathBuf::from).filter(|path| path.is_dir()).collect(),
             cgroup_systemd: config.cgroups.driver == CgroupDriver::Systemd,
             cgroup_parent: config.cgroups.parent.clone(),
@@ -348,16 +345,6 @@ impl Service {
         self.registry().remove(id, name);
         self.execs.forget_container(id);
     }
-}
-
-/// Puts the program of `--init` where it can be bound from. A running container keeps the file that it has.
-fn init_program(exec_root: &Path) -> io::Result<PathBuf> {
-    let path = exec_root.join(INIT_NAME);
-    let new = exec_root.join(format!("{INIT_NAME}.new"));
-    fs::write(&new, guest::PROGRAM)?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o555))?;
-    fs::rename(&new, &path)?;
-    Ok(path)
 }
 
 /// `thermal_throttle` of each CPU that has one: hidden from containers.

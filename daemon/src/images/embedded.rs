@@ -9,7 +9,7 @@ use store::Store;
 use store::reference::Reference;
 
 use super::Error;
-use crate::guest::PROGRAM;
+use crate::guest;
 use archive::Archive;
 
 /// The embedded image's name.
@@ -56,15 +56,15 @@ fn image() -> Result<Bytes, OciSpecError> {
         .config(config)
         .rootfs(RootFsBuilder::default().build()?)
         .build()?;
-    Ok(Bytes { layer: layer(), config: config.to_string()?.into_bytes() })
+    Ok(Bytes { layer: layer(&guest::program()?), config: config.to_string()?.into_bytes() })
 }
 
-fn layer() -> Vec<u8> {
+fn layer(program: &[u8]) -> Vec<u8> {
     let mut archive = Archive::default();
     for (path, mode) in [("bin/", 0o755), ("etc/", 0o755), ("root/", 0o700), ("tmp/", 0o1777)] {
         archive.directory(path, mode);
     }
-    archive.file("bin/hello", 0o755, PROGRAM);
+    archive.file("bin/hello", 0o755, program);
     for command in COMMANDS {
         archive.link(&format!("bin/{command}"), "hello");
     }
@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn the_image_is_made() {
         let image = image().unwrap();
-        assert!(image.layer.len() > PROGRAM.len() && image.layer.len().is_multiple_of(512));
+        assert!(
+            image.layer.len() > guest::program().unwrap().len()
+                && image.layer.len().is_multiple_of(512)
+        );
         let config: serde_json::Value = serde_json::from_slice(&image.config).unwrap();
         assert_eq!(config["config"]["Cmd"][0], "/bin/hello");
     }
