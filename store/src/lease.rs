@@ -124,9 +124,10 @@ impl Inner {
         Ok(unused)
     }
 
-    /// Renames into the trash what may be gone already.
+    /// Renames into the trash what may be gone already. By a name that what an earlier process of the same number has
+    /// left there does not have.
     pub(crate) fn throw_away(&self, path: &Path) -> Result<(), IoError> {
-        let name = format!("{}-{}", std::process::id(), self.next_number());
+        let name = format!("{:016x}", rand::random::<u64>());
         match fs::rename(path, self.trash_dir().join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result.on("rename to trash", path),
