@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::pattern::Pattern;
+
 /// Longest filter text that is read, in bytes.
 pub const MAX_FILTER_BYTES: usize = 64 * 1024;
 
@@ -103,6 +105,16 @@ impl Filters {
         }
     }
 
+    /// True when the key is absent, or one of its values is one of `texts` or a regular expression
+    /// that is found in one of them.
+    pub fn matches_pattern(&self, key: &str, texts: &[&str]) -> bool {
+        self.matches_by(key, |wanted| {
+            let pattern = || Pattern::parse(wanted);
+            texts.contains(&wanted)
+                || pattern().is_some_and(|pattern| texts.iter().any(|text| pattern.is_in(text)))
+        })
+    }
+
     /// True when **all** values of the key (`name` or `name=value`) hold for the labels.
     pub fn matches_labels<'a>(&self, key: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.get(key).all(|wanted| match wanted.split_once('=') {
@@ -153,6 +165,16 @@ mod tests {
         for bad in ["[]", "{", r#"{"a":1}"#, r#"{"a":"b"}"#, "null "] {
             assert_eq!(Filters::parse(bad), Err(FilterError::Syntax), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_are_regular_expressions() {
+        let filters = Filters::parse(r#"{"name":["^/?web-[0-9]$","["]}"#).unwrap();
+        assert!(filters.matches_pattern("name", &["web-1"]));
+        assert!(filters.matches_pattern("name", &["x", "/web-1"]));
+        assert!(filters.matches_pattern("name", &["["]));
+        assert!(!filters.matches_pattern("name", &["web-10", "[x"]));
+        assert!(filters.matches_pattern("absent", &[]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod filters;
 pub mod gojson;
 pub mod image;
 pub mod network;
+pub mod pattern;
 pub mod progress;
 pub mod stdcopy;
 pub mod system;

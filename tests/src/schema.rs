@@ -191,7 +191,8 @@ fn is_of_type(wanted: &str, value: &Value) -> bool {
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
+/// JSON's name for what a value is.
+pub(crate) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

@@ -17,7 +17,7 @@ impl Containers {
     /// Removes the containers that `filters` choose and that do not run.
     pub(crate) async fn prune(&self, filters: &Filters) -> Result<ContainersPruned, Error> {
         filters.validate(&FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
-        let until = until(filters)?;
+        let until = time::until(filters).map_err(Error::Invalid)?;
         let mut pruned = ContainersPruned::default();
         let handles = self.0.registry().all();
         for handle in handles {
@@ -43,16 +43,6 @@ impl Containers {
 
 fn is_idle(handle: &Handle) -> bool {
     matches!(handle.snapshot().progress.state, State::Created | State::Exited(_))
-}
-
-fn until(filters: &Filters) -> Result<Option<Timestamp>, Error> {
-    let mut values = filters.get("until");
-    let Some(text) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Error::Invalid("more than one until filter specified".to_owned()));
-    }
-    let wrong = |_| Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
-    time::parse(text, Timestamp::now()).map(Some).map_err(wrong)
 }
 
 fn chosen(handle: &Handle, filters: &Filters, until: Option<Timestamp>) -> bool {

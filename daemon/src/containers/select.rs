@@ -141,7 +141,7 @@ fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
     let state = &row.seen.progress.state;
     let labels = definition.config.labels.as_ref();
     filters.matches_prefix("id", &definition.id)
-        && filters.matches_by("name", |wanted| name_matches(wanted, &row.seen.name))
+        && filters.matches_pattern("name", &[&row.seen.name, &format!("/{}", row.seen.name)])
         && filters.matches("status", state.status())
         && filters.matches_by("exited", |code| {
             let exit = state.exit().filter(|exit| exit.started_at.is_some());
@@ -185,19 +185,6 @@ fn ports_of(row: &Row) -> Vec<PortSummary> {
         }
     }
     list
-}
-
-/// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
-fn name_matches(wanted: &str, name: &str) -> bool {
-    let (wanted, start) = wanted.strip_prefix('^').map_or((wanted, false), |rest| (rest, true));
-    let (wanted, end) = wanted.strip_suffix('$').map_or((wanted, false), |rest| (rest, true));
-    let wanted = wanted.strip_prefix('/').unwrap_or(wanted);
-    match (start, end) {
-        (true, true) => name == wanted,
-        (true, false) => name.starts_with(wanted),
-        (false, true) => name.ends_with(wanted),
-        (false, false) => name.contains(wanted),
-    }
 }
 
 fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> ContainerSummary {
@@ -322,12 +309,6 @@ mod tests {
         ] {
             assert_eq!(human(seconds), text);
         }
-    }
-
-    #[test]
-    fn names_match_in_part_or_whole() {
-        assert!(name_matches("eb", "web") && name_matches("^/web$", "web"));
-        assert!(!name_matches("^eb", "web") && name_matches("^we", "web"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Points in time as clients write them in queries: `1700000000`, `1700000000.5`, RFC 3339, a date,
 //! or a duration before now (`90s`, `1h30m`).
 
+use api_spec::filters::Filters;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,6 +24,20 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         return now.checked_sub(ago).map_err(|_| wrong());
     }
     Err(wrong())
+}
+
+/// The point in time that a prune's `until` names.
+///
+/// # Errors
+/// dockerd's text for several of them, or for what is no point in time.
+pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>, String> {
+    let mut values = filters.get("until");
+    let Some(text) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("more than one until filter specified".to_owned());
+    }
+    let wrong = |_| format!("failed to parse value as time or duration: {text:?}");
+    parse(text, Timestamp::now()).map(Some).map_err(wrong)
 }
 
 /// Seconds since 1970 with at most nine digits behind the point.

@@ -6,7 +6,9 @@ mod swarm;
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use jiff::Timestamp;
 
+use crate::events::time;
 use crate::http::error::Error;
 use crate::http::extract::{Api, Query};
 use crate::http::reply;
@@ -40,8 +42,19 @@ pub(crate) fn answer(
 
 /// There is no build cache, so there is nothing to remove: `docker system prune` asks, too.
 fn prune_cache(query: &Query) -> Result<Response, Error> {
-    let checked = query.filters()?.validate(&CACHE_FILTERS);
-    checked.map_err(|error| Error::internal(format!("failed to prune build cache: {error}")))?;
+    let filters = query.filters()?;
+    let refused = |why: &str| Error::bad_request(format!("failed to prune build cache: {why}"));
+    filters.validate(&CACHE_FILTERS).map_err(|error| refused(&error.to_string()))?;
+    if CACHE_FILTERS.iter().any(|key| filters.get(key).count() > 1) {
+        return Err(refused("filters expect only one value"));
+    }
+    let until = filters.get("until").next();
+    if let Some(text) = until.filter(|text| time::parse(text, Timestamp::now()).is_err()) {
+        return Err(refused(&format!(
+            "\"until\" filter expects a duration (e.g., '24h') or a timestamp: failed to parse \
+             value as time or duration: {text:?}"
+        )));
+    }
     let pruned = serde_json::json!({ "CachesDeleted": null, "SpaceReclaimed": 0 });
     Ok(reply::json(StatusCode::OK, &pruned))
 }

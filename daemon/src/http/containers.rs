@@ -78,6 +78,16 @@ fn done(outcome: containers::Outcome) -> Response {
     })
 }
 
+/// The signal that a query names, if it does; `refused` begins the answer to one that is none.
+fn signal(query: &Query, refused: &str) -> Result<Option<i32>, Error> {
+    let text = query.text("signal");
+    let unknown = || Error::bad_request(format!("{refused}: invalid signal: {text}"));
+    match text {
+        "" => Ok(None),
+        text => containers::parse_signal(text).map(Some).ok_or_else(unknown),
+    }
+}
+
 /// The streams that a query asks for.
 fn streams(query: &Query) -> containers::Streams {
     containers::Streams {

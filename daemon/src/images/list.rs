@@ -181,7 +181,7 @@ pub(crate) fn bytes(size: u64) -> i64 {
 }
 
 /// A point in time: seconds since 1970, RFC 3339, a date, or a duration before now (`10m`).
-pub(super) fn parse_time(text: &str) -> Result<Timestamp, Error> {
+fn parse_time(text: &str) -> Result<Timestamp, Error> {
     let wrong = |_| Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
     crate::events::time::parse(text, Timestamp::now()).map_err(wrong)
 }

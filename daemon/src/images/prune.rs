@@ -5,14 +5,13 @@ use std::collections::HashMap;
 
 use api_spec::filters::Filters;
 use api_spec::image::{Deleted, Pruned};
-use jiff::Timestamp;
 use store::reference::Reference;
 use store::{Digest, Image};
 
-use super::list::{created, parse_time};
+use super::list::created;
 use super::remove::Parents;
 use super::{Error, Images};
-use crate::events::{Event, Kind};
+use crate::events::{Event, Kind, time};
 
 /// The filters that the endpoint knows.
 pub(crate) const FILTERS: [&str; 4] = ["dangling", "label", "label!", "until"];
@@ -26,13 +25,12 @@ impl Images {
     fn prune_now(&self, filters: &Filters) -> Result<Pruned, Error> {
         let dangling = filters.boolean("dangling");
         let dangling = dangling.map_err(|error| Error::Invalid(error.to_string()))?;
-        let until: Vec<Timestamp> =
-            filters.get("until").map(parse_time).collect::<Result<_, _>>()?;
+        let until = time::until(filters).map_err(Error::Invalid)?;
         let mut pruned = Pruned::default();
         let mut deleted = Vec::new();
         for image in self.store.images().list()? {
             let kept = (dangling != Some(false) && !image.tags.is_empty())
-                || until.iter().any(|limit| created(&image) > *limit)
+                || until.is_some_and(|limit| created(&image) > limit)
                 || !has_labels(&image, filters);
             if kept || !self.containers.using_image(&image.id.to_string()).is_empty() {
                 continue;

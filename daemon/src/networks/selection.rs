@@ -39,13 +39,8 @@ impl Selection {
     /// For a prune.
     pub(crate) fn of_prune(filters: Filters) -> Result<Self, Error> {
         filters.validate(&PRUNE_FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
-        let until = filters.get("until").next().map(str::to_owned);
-        let until = until.map(|text| {
-            time::parse(&text, Timestamp::now()).ok().ok_or_else(|| {
-                Error::Invalid(format!("failed to parse value as time or duration: {text:?}"))
-            })
-        });
-        Ok(Self { until: until.transpose()?, dangling: Some(true), filters })
+        let until = time::until(&filters).map_err(Error::Invalid)?;
+        Ok(Self { until, dangling: Some(true), filters })
     }
 
     /// Whether the choice has this network, which containers use or not.
@@ -56,25 +51,13 @@ impl Selection {
         let created = network.created.parse::<Timestamp>().ok();
         let kind = if network.is_predefined() { "builtin" } else { "custom" };
         filters.matches("driver", network.driver.name())
-            && filters.matches_by("id", |wanted| network.id.contains(wanted))
-            && filters.matches_by("name", |wanted| is_named(wanted, &network.name))
+            && filters.matches_pattern("id", &[&network.id])
+            && filters.matches_pattern("name", &[&network.name])
             && filters.matches_labels("label", label)
             && !without
             && filters.matches("scope", &network.scope)
             && filters.matches("type", kind)
             && self.dangling.is_none_or(|dangling| dangling == (!used && !network.is_predefined()))
             && self.until.is_none_or(|until| created.is_some_and(|created| created < until))
-    }
-}
-
-/// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
-fn is_named(wanted: &str, name: &str) -> bool {
-    let (wanted, start) = wanted.strip_prefix('^').map_or((wanted, false), |rest| (rest, true));
-    let (wanted, end) = wanted.strip_suffix('$').map_or((wanted, false), |rest| (rest, true));
-    match (start, end) {
-        (true, true) => name == wanted,
-        (true, false) => name.starts_with(wanted),
-        (false, true) => name.ends_with(wanted),
-        (false, false) => name.contains(wanted),
     }
 }

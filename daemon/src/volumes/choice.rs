@@ -54,18 +54,8 @@ impl Selection {
             && filters.matches("driver", DRIVER)
             && filters.matches_labels("label", |name| volume.label(name))
             && !without
-            && filters.matches_by("name", |wanted| is_named(wanted, &volume.name))
+            && filters.matches_pattern("name", &[&volume.name])
     }
-}
-
-/// Docker takes the value for a regular expression; here `^`, `$` and plain text are understood.
-fn is_named(wanted: &str, name: &str) -> bool {
-    let (wanted, start) = wanted.strip_prefix('^').map_or((wanted, false), |rest| (rest, true));
-    let (wanted, end) = wanted.strip_suffix('$').map_or((wanted, false), |rest| (rest, true));
-    (!start || name.starts_with(wanted))
-        && (!end || name.ends_with(wanted))
-        && name.contains(wanted)
-        && (!(start && end) || name == wanted)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::play::Seen;
+use crate::schema::type_of;
 use crate::stdcopy;
 
 /// Header fields that say when, how long and by whom, and are no part of the answer.
@@ -213,17 +214,6 @@ fn values(place: &str, theirs: &Value, ours: &Value, found: &mut Found) {
             found.add(Kind::Value, place, theirs.to_string(), ours.to_string());
         }
         _ => {}
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "list",
-        Value::Object(_) => "object",
     }
 }
 
