@@ -9,6 +9,7 @@ mod config_from;
 mod create;
 mod error;
 mod lease;
+mod macvlan;
 mod names;
 mod options;
 mod pool;
@@ -133,6 +134,9 @@ impl Networks {
                     }
                 }
             }
+            if let Err(error) = macvlan::make(&network) {
+                tracing::error!(network.name = network.name, %error, "network without a parent");
+            }
             table.insert(network.id.clone(), Entry::new(network)?);
         }
         let names = Arc::new(Names::default());
@@ -164,12 +168,21 @@ impl Networks {
         let idle: Vec<_> = {
             let table = self.table();
             let idle = table.values().filter(|entry| entry.users.is_empty());
-            idle.filter_map(|entry| entry.network.bridge.clone()).collect()
+            idle.map(|entry| Arc::clone(&entry.network)).collect()
         };
-        for bridge in idle {
-            if let Err(error) = self.0.rules.remove(&bridge.name) {
-                tracing::warn!(link.name = bridge.name, %error, "a bridge is left");
+        for network in idle {
+            if let Err(error) = self.unmake(&network) {
+                tracing::warn!(network.name = network.name, %error, "an interface is left");
             }
+        }
+    }
+
+    /// Takes a network out of the kernel.
+    fn unmake(&self, network: &Network) -> Result<(), NetworkError> {
+        match &network.bridge {
+            Some(bridge) if network.macvlan.is_none() => self.0.rules.remove(&bridge.name),
+            Some(_) => macvlan::remove(network),
+            None => Ok(()),
         }
     }
 
@@ -181,7 +194,7 @@ impl Networks {
         record::insert(&self.0.records, &network)?;
         let made = match network.config() {
             Some(config) => create::make(&self.0.rules, config),
-            None => Ok(()),
+            None => macvlan::make(&network),
         };
         if let Err(error) = made {
             record::delete(&self.0.records, &network.id)?;
@@ -224,7 +237,7 @@ impl Networks {
             // From here on nobody gets an address in it.
             table.remove(&network.id)
         };
-        let gone = network.bridge.as_ref().map_or(Ok(()), |it| self.0.rules.remove(&it.name));
+        let gone = self.unmake(network);
         if let Err(error) =
             gone.map_err(Error::from).and_then(|()| record::delete(&self.0.records, &network.id))
         {
@@ -316,6 +329,11 @@ impl Networks {
     fn table(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Docker's short form of an id.
+fn short_id(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 fn pools(config: &Config) -> Result<Pool, Error> {

@@ -13,6 +13,7 @@ mod bridge;
 mod flows;
 pub mod ipam;
 mod link;
+mod macvlan;
 mod netlink;
 mod netns;
 mod nft;
@@ -24,6 +25,9 @@ mod veth;
 
 pub use bridge::{bridge_address, bridge_address_v6, ensure_bridge, remove_bridge};
 pub use link::exists as link_exists;
+pub use macvlan::{
+    MacvlanMode, MadeParent, attach_macvlan, detach_inside, make_parent, remove_parent,
+};
 pub use netns::{create_netns, netns_of};
 pub use nft::{RuleChanges, RuleSet, TABLE as NFT_TABLE, verify as verify_rules};
 pub use publish::{
@@ -123,6 +127,12 @@ pub enum NetworkError {
     /// There is no such bridge to connect to.
     #[error("bridge {name} does not exist")]
     NoBridge {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such interface for those of containers to hang on.
+    #[error("the requested parent interface {name} was not found on the host")]
+    NoParent {
         /// Its name.
         name: String,
     },

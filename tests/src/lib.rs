@@ -11,6 +11,7 @@
 //! elsewhere another host beside the test's, and the network inside a container
 //! image     images as bytes, made in memory
 //! isolation a network namespace for each test
+//! network   a network of a test's own
 //! registry  a registry in this process, with faults; debian_registry: a real one
 //! differ    the same requests to two daemons, and what differs in the answers
 //! churn     many clients, random requests, deaths of the daemon, and what must hold afterwards
@@ -30,6 +31,7 @@ pub mod elsewhere;
 pub mod image;
 pub mod isolation;
 pub mod monitor;
+pub mod network;
 pub mod packages;
 pub mod patience;
 pub mod registry;
@@ -40,4 +42,5 @@ pub mod stdcopy;
 pub use client::{Answer, Client};
 pub use daemon::{Daemon, IMAGE, name};
 pub use docker::Run;
+pub use network::Network;
 pub use patience::{becomes, eventually};

@@ -14,11 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a packet that must not arrive is waited for.
 const SILENCE: Duration = Duration::from_millis(700);
 
-/// A network with IPv6, and how its addresses begin; removed with the value.
+/// A network with IPv6, and how its addresses begin.
 struct Network<'a> {
-    daemon: &'a Daemon,
-    name: String,
+    made: harness::Network<'a>,
     beginning: String,
+}
+
+impl<'a> std::ops::Deref for Network<'a> {
+    type Target = harness::Network<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.made
+    }
 }
 
 impl<'a> Network<'a> {
@@ -28,14 +35,12 @@ impl<'a> Network<'a> {
         let number: u32 = name.rsplit('-').next().and_then(|text| text.parse().ok()).unwrap_or(0);
         let beginning = format!("fd07:{:x}:{number:x}:", std::process::id() & 0xffff);
         let mut body = json!({
-            "Name": name, "EnableIPv6": true,
-            "IPAM": { "Config": [{ "Subnet": format!("{beginning}:/64") }] },
+            "EnableIPv6": true, "IPAM": { "Config": [{ "Subnet": format!("{beginning}:/64") }] },
         });
         body.as_object_mut()
             .expect("an object")
             .extend(more.as_object().cloned().unwrap_or_default());
-        daemon.http().post_json("/networks/create", &body).expect(201);
-        Self { daemon, name, beginning }
+        Self { made: harness::Network::new(daemon, body), beginning }
     }
 
     fn address(&self, last: &str) -> String {
@@ -46,29 +51,7 @@ impl<'a> Network<'a> {
     /// A container that sleeps in it.
     #[track_caller]
     fn sleeper(&self, more: &Value) -> String {
-        let mut body = json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL" });
-        body.as_object_mut()
-            .expect("an object")
-            .extend(more.as_object().cloned().unwrap_or_default());
-        body["HostConfig"]["NetworkMode"] = json!(self.name);
-        self.daemon.launch(&body)
-    }
-
-    fn endpoint(&self, id: &str) -> Value {
-        self.daemon.inspect(id)["NetworkSettings"]["Networks"][&self.name].clone()
-    }
-}
-
-impl Drop for Network<'_> {
-    fn drop(&mut self) {
-        let http = self.daemon.http();
-        let seen = http.get(&format!("/networks/{}", self.name));
-        if seen.status == 200 {
-            for id in seen.json()["Containers"].as_object().into_iter().flat_map(|map| map.keys()) {
-                http.delete(&format!("/containers/{id}?force=1"));
-            }
-            http.delete(&format!("/networks/{}", self.name));
-        }
+        self.made.sleeper_with(&json!({}), more)
     }
 }
 

@@ -5,65 +5,10 @@ use std::time::Duration;
 
 use harness::daemon::Options;
 use harness::patience::becomes;
-use harness::{Daemon, name};
-use serde_json::{Value, json};
+use harness::{Daemon, Network, name};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A network of the test's own; removed with the value.
-struct Network<'a> {
-    daemon: &'a Daemon,
-    name: String,
-}
-
-impl<'a> Network<'a> {
-    #[track_caller]
-    fn new(daemon: &'a Daemon, mut body: Value) -> Self {
-        let name = name();
-        body["Name"] = json!(name);
-        daemon.http().post_json("/networks/create", &body).expect(201);
-        Self { daemon, name }
-    }
-
-    #[track_caller]
-    fn sleeper(&self, endpoint: &Value, beside: &Value) -> String {
-        let name = &self.name;
-        let mut body = json!({
-            "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
-            "HostConfig": { "NetworkMode": name },
-            "NetworkingConfig": { "EndpointsConfig": { name: endpoint } },
-        });
-        for (key, value) in beside.as_object().into_iter().flatten() {
-            match (key.as_str(), value.as_object()) {
-                ("HostConfig", Some(fields)) => {
-                    for (key, value) in fields {
-                        body["HostConfig"][key] = value.clone();
-                    }
-                }
-                _ => body[key] = value.clone(),
-            }
-        }
-        self.daemon.launch(&body)
-    }
-
-    fn address(&self, id: &str) -> String {
-        let endpoint = &self.daemon.inspect(id)["NetworkSettings"]["Networks"][&self.name];
-        endpoint["IPAddress"].as_str().expect("an address").to_owned()
-    }
-}
-
-impl Drop for Network<'_> {
-    fn drop(&mut self) {
-        let http = self.daemon.http();
-        let seen = http.get(&format!("/networks/{}", self.name));
-        if seen.status == 200 {
-            for id in seen.json()["Containers"].as_object().into_iter().flat_map(|map| map.keys()) {
-                http.delete(&format!("/containers/{id}?force=1"));
-            }
-            http.delete(&format!("/networks/{}", self.name));
-        }
-    }
-}
 
 fn lookup(daemon: &Daemon, id: &str, kind: &str, name: &str) -> (i64, harness::stdcopy::Output) {
     daemon.exec(id, &["sh", "-c", &format!("nslookup -type={kind} {name}")])
@@ -85,17 +30,17 @@ fn name_of(daemon: &Daemon, id: &str) -> String {
 fn names_aliases_and_ids_lead_to_containers() {
     let daemon = Daemon::start();
     let network = Network::new(&daemon, json!({}));
-    let web =
-        network.sleeper(&json!({ "Aliases": ["www", "all"] }), &json!({ "Hostname": "webhost" }));
-    let other = network.sleeper(&json!({ "Aliases": ["all"] }), &json!({}));
-    let address = network.address(&web);
+    let web = network
+        .sleeper_with(&json!({ "Aliases": ["www", "all"] }), &json!({ "Hostname": "webhost" }));
+    let other = network.sleeper(&json!({ "Aliases": ["all"] }));
+    let address = network.address_of(&web);
     let own = name_of(&daemon, &web);
     for name in [own.as_str(), "WWW", &web[..12], "webhost", &format!("{own}.{}", network.name)] {
         assert_eq!(looked_up(&daemon, &other, name), [address.as_str()], "{name}");
     }
     let mut all = looked_up(&daemon, &other, "all");
     all.sort();
-    let mut both = vec![address.clone(), network.address(&other)];
+    let mut both = vec![address.clone(), network.address_of(&other)];
     both.sort();
     assert_eq!(all, both);
     let names = &daemon.inspect(&web)["NetworkSettings"]["Networks"][&network.name]["DNSNames"];
@@ -128,13 +73,13 @@ fn names_aliases_and_ids_lead_to_containers() {
 fn names_end_at_the_network_s_border() {
     let daemon = Daemon::start();
     let (one, two) = (Network::new(&daemon, json!({})), Network::new(&daemon, json!({})));
-    let here = one.sleeper(&json!({ "Aliases": ["here"] }), &json!({}));
-    let there = two.sleeper(&json!({ "Aliases": ["there"] }), &json!({}));
+    let here = one.sleeper(&json!({ "Aliases": ["here"] }));
+    let there = two.sleeper(&json!({ "Aliases": ["there"] }));
     assert!(looked_up(&daemon, &here, "there").is_empty());
     let body = json!({ "Container": here, "EndpointConfig": { "Aliases": ["guest"] } });
     daemon.http().post_json(&format!("/networks/{}/connect", two.name), &body).expect(200);
-    assert_eq!(looked_up(&daemon, &here, "there"), [two.address(&there)]);
-    assert_eq!(looked_up(&daemon, &there, "guest"), [two.address(&here)]);
+    assert_eq!(looked_up(&daemon, &here, "there"), [two.address_of(&there)]);
+    assert_eq!(looked_up(&daemon, &there, "guest"), [two.address_of(&here)]);
     assert!(looked_up(&daemon, &there, "here").is_empty());
     let body = json!({ "Container": here });
     daemon.http().post_json(&format!("/networks/{}/disconnect", two.name), &body).expect(200);
@@ -146,7 +91,7 @@ fn names_end_at_the_network_s_border() {
 fn a_container_of_the_default_bridge_gets_names_with_its_first_network() {
     let daemon = Daemon::start();
     let network = Network::new(&daemon, json!({}));
-    let peer = network.sleeper(&json!({ "Aliases": ["peer"] }), &json!({}));
+    let peer = network.sleeper(&json!({ "Aliases": ["peer"] }));
     let id = daemon.launch(&json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
         "HostConfig": { "NetworkMode": "bridge" } }));
     let servers =
@@ -155,8 +100,8 @@ fn a_container_of_the_default_bridge_gets_names_with_its_first_network() {
     let body = json!({ "Container": id });
     daemon.http().post_json(&format!("/networks/{}/connect", network.name), &body).expect(200);
     assert_eq!(servers(&id), "nameserver 127.0.0.11\n");
-    assert_eq!(looked_up(&daemon, &id, "peer"), [network.address(&peer)]);
-    assert_eq!(looked_up(&daemon, &peer, &name_of(&daemon, &id)), [network.address(&id)]);
+    assert_eq!(looked_up(&daemon, &id, "peer"), [network.address_of(&peer)]);
+    assert_eq!(looked_up(&daemon, &peer, &name_of(&daemon, &id)), [network.address_of(&id)]);
     daemon.remove(&id);
 }
 
@@ -164,7 +109,7 @@ fn a_container_of_the_default_bridge_gets_names_with_its_first_network() {
 fn resolv_conf_names_the_container_s_own_server() {
     let daemon = Daemon::start();
     let network = Network::new(&daemon, json!({}));
-    let id = network.sleeper(
+    let id = network.sleeper_with(
         &json!({}),
         &json!({ "HostConfig": { "Dns": ["192.0.2.7"],
         "DnsSearch": ["example.org"], "DnsOptions": ["timeout:3"] } }),
@@ -178,11 +123,11 @@ fn resolv_conf_names_the_container_s_own_server() {
 fn links_are_names_of_one_s_own() {
     let daemon = Daemon::start();
     let network = Network::new(&daemon, json!({}));
-    let db = network.sleeper(&json!({}), &json!({}));
+    let db = network.sleeper(&json!({}));
     let link = format!("{}:database", name_of(&daemon, &db));
-    let web = network.sleeper(&json!({ "Links": [link] }), &json!({}));
-    let other = network.sleeper(&json!({}), &json!({}));
-    assert_eq!(looked_up(&daemon, &web, "database"), [network.address(&db)]);
+    let web = network.sleeper(&json!({ "Links": [link] }));
+    let other = network.sleeper(&json!({}));
+    assert_eq!(looked_up(&daemon, &web, "database"), [network.address_of(&db)]);
     assert!(looked_up(&daemon, &other, "database").is_empty());
 }
 
@@ -279,12 +224,12 @@ fn other_names_are_asked_of_other_servers() {
     let network = Network::new(&daemon, json!({}));
     let inner = Network::new(&daemon, json!({ "Internal": true }));
     let dns = json!({ "HostConfig": { "Dns": ["127.0.0.1"] } });
-    let id = network.sleeper(&json!({ "Aliases": ["own"] }), &dns);
+    let id = network.sleeper_with(&json!({ "Aliases": ["own"] }), &dns);
     assert_eq!(looked_up(&daemon, &id, "www.example.org"), ["192.0.2.99"]);
-    assert_eq!(looked_up(&daemon, &id, "own"), [network.address(&id)]);
-    let sealed = inner.sleeper(&json!({ "Aliases": ["own"] }), &dns);
+    assert_eq!(looked_up(&daemon, &id, "own"), [network.address_of(&id)]);
+    let sealed = inner.sleeper_with(&json!({ "Aliases": ["own"] }), &dns);
     assert!(looked_up(&daemon, &sealed, "www.example.org").is_empty());
-    assert_eq!(looked_up(&daemon, &sealed, "own"), [inner.address(&sealed)]);
+    assert_eq!(looked_up(&daemon, &sealed, "own"), [inner.address_of(&sealed)]);
 }
 
 #[test]

@@ -1,41 +1,7 @@
 //! Networks that are nothing but a configuration, and those that take theirs from one.
 
-use harness::{Daemon, name};
-use serde_json::{Value, json};
-
-/// A network of the test's own; removed with the value.
-struct Network<'a> {
-    daemon: &'a Daemon,
-    name: String,
-}
-
-impl<'a> Network<'a> {
-    #[track_caller]
-    fn new(daemon: &'a Daemon, mut body: Value) -> Self {
-        let name = name();
-        body["Name"] = json!(name);
-        daemon.http().post_json("/networks/create", &body).expect(201);
-        Self { daemon, name }
-    }
-
-    #[track_caller]
-    fn inspect(&self) -> Value {
-        self.daemon.http().get(&format!("/networks/{}", self.name)).expect(200).json()
-    }
-}
-
-impl Drop for Network<'_> {
-    fn drop(&mut self) {
-        let http = self.daemon.http();
-        let seen = http.get(&format!("/networks/{}", self.name));
-        if seen.status == 200 {
-            for id in seen.json()["Containers"].as_object().into_iter().flat_map(|map| map.keys()) {
-                http.delete(&format!("/containers/{id}?force=1"));
-            }
-            http.delete(&format!("/networks/{}", self.name));
-        }
-    }
-}
+use harness::{Daemon, Network, name};
+use serde_json::json;
 
 #[test]
 fn are_taken_from_elsewhere() {

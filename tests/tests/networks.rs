@@ -1,71 +1,11 @@
 //! User-defined networks: made, listed, used by containers while they run and before, removed.
 
 use harness::daemon::Options;
-use harness::{Daemon, name};
+use harness::{Daemon, Network, name};
 use serde_json::{Value, json};
 
 fn encoded(value: &Value) -> String {
     value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
-/// A network of the test's own; removed with the value.
-struct Network<'a> {
-    daemon: &'a Daemon,
-    name: String,
-    id: String,
-}
-
-impl<'a> Network<'a> {
-    #[track_caller]
-    fn new(daemon: &'a Daemon, mut body: Value) -> Self {
-        let name = name();
-        body["Name"] = json!(name);
-        let made = daemon.http().post_json("/networks/create", &body).expect(201).json();
-        let id = made["Id"].as_str().expect("an id").to_owned();
-        assert_eq!((id.len(), &made["Warning"]), (64, &json!("")));
-        Self { daemon, name, id }
-    }
-
-    #[track_caller]
-    fn inspect(&self) -> Value {
-        self.daemon.http().get(&format!("/networks/{}", self.name)).expect(200).json()
-    }
-
-    /// A container that sleeps in this network.
-    #[track_caller]
-    fn sleeper(&self, endpoint: &Value) -> String {
-        let name = &self.name;
-        self.daemon.launch(&json!({
-            "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL",
-            "HostConfig": { "NetworkMode": name },
-            "NetworkingConfig": { "EndpointsConfig": { name: endpoint } },
-        }))
-    }
-
-    #[track_caller]
-    fn connect(&self, id: &str, endpoint: &Value) -> harness::Answer {
-        let body = json!({ "Container": id, "EndpointConfig": endpoint });
-        self.daemon.http().post_json(&format!("/networks/{}/connect", self.name), &body)
-    }
-
-    #[track_caller]
-    fn disconnect(&self, id: &str) -> harness::Answer {
-        let body = json!({ "Container": id });
-        self.daemon.http().post_json(&format!("/networks/{}/disconnect", self.name), &body)
-    }
-}
-
-impl Drop for Network<'_> {
-    fn drop(&mut self) {
-        let http = self.daemon.http();
-        let seen = http.get(&format!("/networks/{}", self.id));
-        if seen.status == 200 {
-            for id in seen.json()["Containers"].as_object().into_iter().flat_map(|map| map.keys()) {
-                http.delete(&format!("/containers/{id}?force=1"));
-            }
-            http.delete(&format!("/networks/{}", self.id));
-        }
-    }
 }
 
 /// A subnet that only this test has.
@@ -545,9 +485,7 @@ fn nothing_is_left_of_many() {
 #[test]
 fn drivers_that_are_not_there_are_named() {
     let Some(daemon) = Daemon::ours() else { return };
-    for driver in ["macvlan", "ipvlan"] {
-        let body = json!({ "Name": name(), "Driver": driver });
-        let refused = daemon.http().post_json("/networks/create", &body).expect(501).message();
-        assert!(refused.contains(driver), "{refused}");
-    }
+    let body = json!({ "Name": name(), "Driver": "ipvlan" });
+    let refused = daemon.http().post_json("/networks/create", &body).expect(501).message();
+    assert!(refused.contains("ipvlan"), "{refused}");
 }

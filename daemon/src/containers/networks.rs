@@ -47,7 +47,7 @@ impl Task {
             })?;
             attachments[at].id.clone_from(&network.id);
             check_usable(&network)?;
-            if network.driver != Driver::Bridge {
+            if network.bridge.is_none() {
                 continue;
             }
             let lease = self.service.lease(id, &network, &attachments, at)?;
@@ -73,6 +73,9 @@ impl Task {
         let config = &self.definition.config;
         let Some(way) = attachment::way_out(attachments) else { return Ok(()) };
         let network = self.service.networks.get(&attachments[way].id)?;
+        if network.driver != Driver::Bridge {
+            return Ok(());
+        }
         let default = network.bridge.as_ref().and_then(|bridge| bridge.publish_on);
         let wishes = networks::wishes(config, &self.definition.host_config, default)
             .map_err(Error::internal)?;

@@ -155,14 +155,14 @@ fn network_settings(definition: &Definition, seen: &Snapshot) -> NetworkSettings
     settings
 }
 
-/// Exposed and published ports; Docker shows none for containers without a network that leads out.
+/// Exposed and published ports; Docker shows none for containers without a bridge that leads out.
 pub(super) fn ports(definition: &Definition, seen: &Snapshot) -> PortMap {
     let mut leases = seen
         .progress
         .networks
         .iter()
         .filter_map(|it| it.lease.as_ref())
-        .filter(|lease| lease.gateway.is_some())
+        .filter(|lease| lease.gateway.is_some() && lease.macvlan.is_none())
         .peekable();
     if leases.peek().is_none() {
         return PortMap::new();

@@ -54,10 +54,12 @@ pub(super) fn wanted(request: &NetworkCreate) -> Option<&str> {
 
 /// Whether a request says what it wants to have from elsewhere.
 fn says_something(request: &NetworkCreate) -> bool {
-    let Ipam { driver, options, config } = request.ipam.clone().unwrap_or_default();
+    let filled = |ipam: &Ipam| {
+        !matches!(ipam.driver.as_str(), "" | IPAM_DRIVER)
+            || ipam.options.as_ref().is_some_and(|options| !options.is_empty())
+            || ipam.config.as_ref().is_some_and(|config| !config.is_empty())
+    };
     request.enable_ipv6 == Some(true)
         || request.labels.as_ref().is_some_and(|labels| !labels.is_empty())
-        || !matches!(driver.as_str(), "" | IPAM_DRIVER)
-        || options.is_some_and(|options| !options.is_empty())
-        || config.is_some_and(|config| !config.is_empty())
+        || request.ipam.as_ref().is_some_and(filled)
 }

@@ -8,12 +8,10 @@ use runtime::network::ipam::{Pool, Subnet, Subnet6};
 use runtime::network::{self, BridgeConfig};
 
 use super::check::{self, Block};
-use super::record::{Bridge, BridgeV6, Driver, IPAM_DRIVER, Network};
+use super::options::Options;
+use super::record::{Bridge, BridgeV6, Driver, IPAM_DRIVER, Network, Texts};
 use super::rules::Rules;
-use super::{Error, config_from, leases, options, taken};
-
-/// Digits of the id that name a bridge.
-const BRIDGE_DIGITS: usize = 12;
+use super::{Error, config_from, leases, macvlan, options, short_id, taken};
 
 /// The network that a client asks for, beside those that there are.
 pub(super) fn plan(
@@ -48,7 +46,7 @@ pub(super) fn plan(
     };
     network.ipam.config.clone_from(&asked.config);
     network.ipam.options = asked.options.clone();
-    if driver == Driver::Bridge {
+    if matches!(driver, Driver::Bridge | Driver::Macvlan) {
         bridge(&mut network, &asked, others, pools)?;
     }
     Ok(network)
@@ -83,22 +81,30 @@ fn driver(request: &NetworkCreate) -> Result<Driver, Error> {
             "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
              node to swarm and try again.",
         ),
-        "macvlan" | "ipvlan" => Err(Error::Unsupported(format!(
-            "networks of the driver {:?} are not supported yet",
-            request.driver
-        ))),
+        "macvlan" => Ok(Driver::Macvlan),
+        "ipvlan" => Err(Error::Unsupported(
+            "networks of the driver \"ipvlan\" are not supported".to_owned(),
+        )),
         other => Err(Error::NoPlugin(other.to_owned())),
     }
 }
 
-/// Fills in the bridge: the client's subnet, or the first one that is free.
+/// Fills in the bridge or its parent: the client's subnet, or the first one that is free.
 fn bridge(
     network: &mut Network,
     asked: &Ipam,
     others: &[Arc<Network>],
     pools: &Pool,
 ) -> Result<(), Error> {
-    let options = options::read(&network.options)?;
+    let (options, macvlan) = match network.driver {
+        Driver::Macvlan => {
+            let (parent, macvlan) = macvlan::plan(network, others)?;
+            // None of the other options has a meaning there.
+            let options = options::read(&Texts::new())?;
+            (Options { name: Some(parent), ..options }, Some(macvlan))
+        }
+        _ => (options::read(&network.options)?, None),
+    };
     let is_v4 = |config: &IpamConfig| {
         Block::parse(&config.subnet).is_some_and(|block| block.address.is_ipv4())
     };
@@ -111,7 +117,7 @@ fn bridge(
     let (gateway, prefix) = match configs.as_slice() {
         [] => automatic(network, others, pools)?,
         [config] => chosen(config, others)?,
-        _ => return Err(several(&configs)),
+        _ => return Err(several(&configs, network.driver)),
     };
     // Those of IPv4 are shown first.
     network.ipam.config.iter_mut().for_each(|list| list.sort_by_key(|config| !is_v4(config)));
@@ -119,7 +125,7 @@ fn bridge(
     let range = config.and_then(|config| Block::parse(&config.ip_range));
     let reserved = config.and_then(|config| config.auxiliary_addresses.as_ref());
     let bridge = Bridge {
-        name: options.name.unwrap_or_else(|| format!("br-{}", &network.id[..BRIDGE_DIGITS])),
+        name: options.name.unwrap_or_else(|| format!("br-{}", short_id(&network.id))),
         gateway,
         prefix,
         range: range.and_then(|block| Some((v4_of(block.address)?, block.prefix))),
@@ -132,8 +138,12 @@ fn bridge(
         interface_prefix: options.interface_prefix,
         v6,
     };
-    check_bridge(&bridge, network, others)?;
-    network.bridge = Some(bridge);
+    if macvlan.is_none() {
+        check_name_of_bridge(&bridge, network, others)?;
+    }
+    // Addresses that two want are told now, not at the next start of the daemon.
+    leases(&bridge)?;
+    (network.bridge, network.macvlan) = (Some(bridge), macvlan);
     Ok(())
 }
 
@@ -147,18 +157,13 @@ fn v6(
         [] => {
             let subnet = Subnet6::unique_local(rand::random());
             let gateway = subnet.first_address();
-            let shown = IpamConfig {
-                subnet: subnet.to_string(),
-                gateway: gateway.to_string(),
-                ..IpamConfig::default()
-            };
-            network.ipam.config.get_or_insert_default().push(shown);
+            show(network, &subnet, &gateway);
             let (range, reserved) = (None, Vec::new());
             let prefix = subnet.prefix();
             return Ok(BridgeV6 { gateway, prefix, range, reserved, chosen: false });
         }
         [config] => config,
-        _ => return Err(several(configs)),
+        _ => return Err(several(configs, network.driver)),
     };
     let block = free_block(config, others)?;
     let address = v6_of(block.address).ok_or_else(overlap)?;
@@ -200,13 +205,17 @@ fn automatic(
 ) -> Result<(Ipv4Addr, u8), Error> {
     let subnet = pools.pick(&taken(others.iter().map(|other| &**other))?)?;
     let gateway = subnet.first_address();
-    let shown = IpamConfig {
+    show(network, &subnet, &gateway);
+    Ok((gateway, subnet.prefix()))
+}
+
+/// A subnet that nobody asked for is told nevertheless.
+fn show(network: &mut Network, subnet: &dyn ToString, gateway: &dyn ToString) {
+    network.ipam.config.get_or_insert_default().push(IpamConfig {
         subnet: subnet.to_string(),
         gateway: gateway.to_string(),
         ..IpamConfig::default()
-    };
-    network.ipam.config.get_or_insert_default().push(shown);
-    Ok((gateway, subnet.prefix()))
+    });
 }
 
 fn overlap() -> Error {
@@ -236,7 +245,7 @@ fn chosen(config: &IpamConfig, others: &[Arc<Network>]) -> Result<(Ipv4Addr, u8)
     Ok((gateway, block.prefix))
 }
 
-fn several(configs: &[&IpamConfig]) -> Error {
+fn several(configs: &[&IpamConfig], driver: Driver) -> Error {
     let blocks: Vec<_> = configs.iter().filter_map(|it| Block::parse(&it.subnet)).collect();
     let overlapping = blocks
         .iter()
@@ -245,10 +254,19 @@ fn several(configs: &[&IpamConfig]) -> Error {
     if overlapping {
         return overlap();
     }
-    Error::Forbidden("bridge driver doesn't support multiple subnets".to_owned())
+    match driver {
+        Driver::Macvlan => Error::Unsupported(
+            "several subnets of one family are not supported for networks of macvlan".to_owned(),
+        ),
+        _ => Error::Forbidden("bridge driver doesn't support multiple subnets".to_owned()),
+    }
 }
 
-fn check_bridge(bridge: &Bridge, network: &Network, others: &[Arc<Network>]) -> Result<(), Error> {
+fn check_name_of_bridge(
+    bridge: &Bridge,
+    network: &Network,
+    others: &[Arc<Network>],
+) -> Result<(), Error> {
     let same = |other: &&Arc<Network>| {
         other.bridge.as_ref().is_some_and(|theirs| theirs.name == bridge.name)
     };
@@ -260,8 +278,7 @@ fn check_bridge(bridge: &Bridge, network: &Network, others: &[Arc<Network>]) -> 
             name = bridge.name
         )));
     }
-    // Addresses that two want are told now, not at the next start of the daemon.
-    leases(bridge).map(drop)
+    Ok(())
 }
 
 /// Makes the bridge; an interface that is there already is somebody else's.

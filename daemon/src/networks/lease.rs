@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use api_spec::network::{EndpointIpamConfig, EndpointSettings};
-use runtime::network::{self, Endpoint, EndpointV6, NetworkError, Publication};
+use runtime::network::{self, Endpoint, EndpointV6, MacvlanMode, NetworkError, Publication};
 use serde::{Deserialize, Serialize};
 
 use super::names::Addresses;
@@ -36,6 +36,9 @@ pub(crate) struct Lease {
     /// Where the network has IPv6.
     #[serde(default)]
     pub(crate) v6: Option<LeaseV6>,
+    /// Where the interface hangs on one of the host, which has the bridge's place.
+    #[serde(default)]
+    pub(crate) macvlan: Option<MacvlanMode>,
 }
 
 /// The IPv6 part of a [`Lease`].
@@ -151,7 +154,7 @@ impl Networks {
             bridge: bridge.name.clone(),
             address,
             prefix: bridge.prefix,
-            gateway: (!network.internal).then_some(bridge.gateway),
+            gateway: (!network.leads_nowhere()).then_some(bridge.gateway),
             mac: super::check::parse_mac(&asked.mac).unwrap_or(network::mac_for(address)),
             host_name: format!("veth{host_name}"),
             interface: wanted.cloned().unwrap_or_else(|| interface(&bridge.interface_prefix)),
@@ -161,8 +164,9 @@ impl Networks {
             v6: v6.zip(bridge.v6.as_ref()).map(|(address, bridge)| LeaseV6 {
                 address,
                 prefix: bridge.prefix,
-                gateway: (!network.internal).then_some(bridge.gateway),
+                gateway: (!network.leads_nowhere()).then_some(bridge.gateway),
             }),
+            macvlan: network.macvlan.as_ref().map(|macvlan| macvlan.mode),
         })
     }
 
@@ -216,6 +220,9 @@ impl Networks {
                 gateway: v6.gateway.filter(|_| leads_out),
             }),
         };
+        if let Some(mode) = lease.macvlan {
+            return Ok(network::attach_macvlan(&lease.bridge, mode, namespace, &endpoint)?);
+        }
         match network::attach(&lease.bridge, namespace.as_fd(), &endpoint) {
             // Somebody took the bridge down: once more, with the bridge made anew.
             Err(NetworkError::NoBridge { .. }) => {
@@ -243,10 +250,23 @@ impl Networks {
         state.holds.give_back(&lease.ports);
     }
 
+    /// Takes an interface out of a container that goes on. The host's end of a pair is enough to take; one without
+    /// such an end stays until its namespace ends.
+    pub(crate) fn disconnect(&self, namespace: BorrowedFd<'_>, lease: &Lease) {
+        if lease.macvlan.is_some()
+            && let Err(error) = network::detach_inside(namespace, &lease.interface)
+        {
+            tracing::warn!(link.name = lease.interface, %error, "an interface is left");
+        }
+        self.release(lease);
+    }
+
     /// Takes ports and interface away and gives the address back.
     pub(crate) fn release(&self, lease: &Lease) {
         self.release_ports(lease);
-        if let Err(error) = network::detach(&lease.host_name) {
+        if lease.macvlan.is_none()
+            && let Err(error) = network::detach(&lease.host_name)
+        {
             tracing::warn!(link.name = lease.host_name, %error, "an interface is left");
         }
         if let Some(entry) = self.table().get_mut(&lease.network) {
@@ -317,6 +337,10 @@ impl Networks {
                 if port.address.is_ipv4() { Some(IpAddr::V4(lease.address)) } else { v6 }?;
             Some(Publication { address, ..*port })
         };
+        // No packet for a container of macvlan comes through the host.
+        if lease.macvlan.is_some() {
+            return Ok(());
+        }
         lease.ports = ports.iter().filter_map(here).collect();
         self.0.rules.state().holds.adopt(&lease.ports);
         Ok(self.0.rules.publish(lease)?)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::Records;
 
 use super::Error;
+use super::macvlan::Macvlan;
 
 /// The records' kind in the store.
 const KIND: &str = "network";
@@ -25,6 +26,7 @@ pub(super) type Texts = BTreeMap<String, String>;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Driver {
     Bridge,
+    Macvlan,
     Host,
     Null,
 }
@@ -34,6 +36,7 @@ impl Driver {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Macvlan => "macvlan",
             Self::Host => "host",
             Self::Null => "null",
         }
@@ -61,11 +64,14 @@ pub(crate) struct Network {
     pub(crate) ipam: Ipam,
     pub(crate) options: Texts,
     pub(crate) labels: Texts,
-    /// Of networks that have one.
+    /// Of networks whose containers have addresses.
     pub(crate) bridge: Option<Bridge>,
+    /// Of networks that have an interface of the host in the bridge's place.
+    #[serde(default)]
+    pub(crate) macvlan: Option<Macvlan>,
 }
 
-/// The bridge of a network.
+/// The bridge of a network, or what stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bridge {
     pub(crate) name: String,
@@ -106,9 +112,9 @@ impl Network {
         matches!(self.name.as_str(), "bridge" | "host" | "none")
     }
 
-    /// How the kernel's bridge is to be.
+    /// How the kernel's bridge is to be, of networks that have one.
     pub(super) fn config(&self) -> Option<BridgeConfig> {
-        let bridge = self.bridge.as_ref()?;
+        let bridge = self.bridge.as_ref().filter(|_| self.macvlan.is_none())?;
         Some(BridgeConfig {
             name: bridge.name.clone(),
             gateway: bridge.gateway,
@@ -138,7 +144,13 @@ impl Network {
             options: Texts::new(),
             labels: Texts::new(),
             bridge: None,
+            macvlan: None,
         }
+    }
+
+    /// Whether nobody in it gets a default route.
+    pub(super) fn leads_nowhere(&self) -> bool {
+        self.internal || self.macvlan.as_ref().is_some_and(Macvlan::leads_nowhere)
     }
 
     /// The default bridge.

@@ -37,11 +37,7 @@ pub fn attach(
     // Before anything is made: it is the step that can fail for want of descriptors.
     let inside = netns::route_socket(netns)?;
     host.execute(vec![pair(master, netns, endpoint)])?;
-    let configured = match endpoint.v6 {
-        Some(_) => netns::within(netns, || netns::switch_on_v6(&endpoint.interface)),
-        None => Ok(()),
-    };
-    configured.and_then(|()| configure(inside, endpoint)).inspect_err(|_| {
+    set_up(inside, netns, endpoint).inspect_err(|_| {
         if let Err(error) = host.execute(vec![link::delete(&endpoint.host_name, NLM_F_ACK)]) {
             tracing::warn!(link.name = endpoint.host_name, error = %error, "link is left");
         }
@@ -126,7 +122,16 @@ fn pair(master: u32, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> RouteRequest
     link::create(format!("create veth {}", endpoint.host_name), outer, NLM_F_ACK)
 }
 
-fn configure(mut inside: super::netlink::Netlink, endpoint: &Endpoint) -> Result<(), NetworkError> {
+/// Gives the interface in the container, which is there, its addresses and routes, and lets it be up. `inside` is a
+/// socket of `netns`.
+pub(super) fn set_up(
+    mut inside: super::netlink::Netlink,
+    netns: BorrowedFd<'_>,
+    endpoint: &Endpoint,
+) -> Result<(), NetworkError> {
+    if endpoint.v6.is_some() {
+        netns::within(netns, || netns::switch_on_v6(&endpoint.interface))?;
+    }
     let Some(index) = link::index_of(&inside, &endpoint.interface)? else {
         return Err(NetworkError::NoInterface { name: endpoint.interface.clone() });
     };

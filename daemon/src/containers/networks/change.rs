@@ -193,7 +193,7 @@ impl Job {
             .and_then(|()| self.lead_out(list, before.as_deref(), &namespace));
         if let Err(error) = connected {
             self.service.networks.leave(id, &lease);
-            self.service.networks.release(&lease);
+            self.service.networks.disconnect(namespace.as_fd(), &lease);
             return Err(error.into());
         }
         self.service.announce(id, &list[at]);
@@ -213,7 +213,7 @@ impl Job {
         let namespace = namespace_of(running)?;
         let ports = lease.ports.clone();
         self.service.networks.leave(&self.definition.id, lease);
-        self.service.networks.release(lease);
+        self.service.networks.disconnect(namespace.as_fd(), lease);
         if let Some(way) = way_out(list).filter(|_| !ports.is_empty())
             && let Some(next) = list[way].lease.as_mut()
         {

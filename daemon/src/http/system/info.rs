@@ -125,7 +125,7 @@ fn plugins() -> Plugins {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Plugins {
         volume: names(&["local"]),
-        network: names(&["bridge", "host", "null"]),
+        network: names(&["bridge", "host", "macvlan", "null"]),
         authorization: None,
         log: names(&crate::logs::DRIVERS),
     }
