@@ -136,6 +136,7 @@ pub(crate) async fn run(
     }
     notify(sd_notify::NotifyState::Ready);
     tracing::info!(hosts = hosts.join(" "), version = env!("CARGO_PKG_VERSION"), "jockerd answers");
+    runtime::memory::give_back();
 
     let signal = loop {
         match signals.next().await {

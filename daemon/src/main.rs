@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(is_launcher) {
         runtime::launch::launcher_main();
     }
+    runtime::memory::keep_one_heap();
     if std::env::args_os().nth(1).is_some_and(|argument| argument == check::ARGUMENT) {
         return check::main();
     }

@@ -14,7 +14,8 @@ mod seccomp;
 use std::path::PathBuf;
 
 use api_spec::container::{ContainerConfig, HostConfig, Mount};
-use oci_spec::runtime::{Linux, Root, Spec};
+use api_spec::exec::ExecConfig;
+use oci_spec::runtime::{Linux, Process, Root, Spec};
 use runtime::plan::Extras;
 
 pub(crate) use caps::check_capability;
@@ -26,7 +27,7 @@ pub(crate) use mounts::{
 };
 pub(crate) use namespaces::{MASKED_PATHS, Mode, READONLY_PATHS, mode};
 pub(crate) use network::{Hosts, Resolver, etc_hosts, etc_resolv_conf, host_names, nameservers};
-pub(crate) use process::{command_line, exec_process};
+pub(crate) use process::command_line;
 pub(crate) use seccomp::seccomp_profile;
 
 /// Everything that the translation looks at.
@@ -106,6 +107,20 @@ pub(crate) fn build(source: &Source<'_>) -> (Spec, Extras) {
         )
         .set_linux(Some(linux(source)));
     (spec, process::extras(source))
+}
+
+/// The process of an exec, what lies beyond it, and of its container's spec what an exec is compiled from: which
+/// namespaces and control groups there are, and the first process, whose capabilities the filter goes by.
+pub(crate) fn build_exec(source: &Source<'_>, exec: &ExecConfig) -> (Spec, Process, Extras) {
+    let mut linux = Linux::default();
+    linux
+        .set_namespaces(Some(namespaces::build(source)))
+        .set_cgroups_path(Some(cgroup_path(source.host_config, source.host, source.id).into()));
+    let first = process::build(source);
+    let (process, extras) = process::exec(source, first.clone(), exec);
+    let mut spec = Spec::default();
+    spec.set_process(Some(first)).set_linux(Some(linux));
+    (spec, process, extras)
 }
 
 fn linux(source: &Source<'_>) -> Linux {

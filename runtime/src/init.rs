@@ -18,7 +18,7 @@ pub(crate) use identity::owner;
 pub(crate) use mounts::{clone_path, complaint};
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Attempt, StepError};
@@ -32,12 +32,12 @@ pub const FAILED: i32 = 125;
 
 /// All that the child needs; everything else it inherited is closed by the exec.
 #[derive(Debug)]
-pub struct InitContext {
-    pub plan: Plan,
+pub struct InitContext<'s> {
+    pub plan: &'s Plan,
     /// Init's end of the handshake socket.
     pub sync: OwnedFd,
     /// The root as a detached mount; `None` for an exec.
-    pub rootfs: Option<OwnedFd>,
+    pub rootfs: Option<BorrowedFd<'s>>,
     /// A network namespace to join instead of the one that the plan names or would create.
     pub netns: Option<OwnedFd>,
     /// Pidfd of the container's init, for an exec.
@@ -49,11 +49,28 @@ pub struct InitContext {
     /// The program keeps the session keyring.
     pub keeps_keyring: bool,
     /// The control groups to enter; `None` when the other side moves init there and says so.
-    pub cgroup: Option<Cgroup>,
+    pub cgroup: Option<&'s Cgroup>,
     /// Sources of the id-mapped binds, in the order of the plan.
     pub mapped: VecDeque<OwnedFd>,
     /// What was done for this start until now.
     pub timeline: Timeline,
+}
+
+impl InitContext<'_> {
+    /// All descriptors that init has of its own.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        let Self { sync, netns, target, stdio, go, mapped, .. } = self;
+        let streams = match stdio {
+            Stdio::Pipes(streams) => streams.as_slice(),
+            Stdio::Inherited | Stdio::Terminal => &[],
+        };
+        let gate = match go {
+            Go::Gate(gate) => Some(gate),
+            Go::AtOnce | Go::Told => None,
+        };
+        let single = [Some(sync), netns.as_ref(), target.as_ref(), gate].into_iter().flatten();
+        single.chain(streams).chain(mapped).map(AsRawFd::as_raw_fd).collect()
+    }
 }
 
 /// When the program is run, once everything is ready for it.
@@ -79,14 +96,12 @@ pub enum Stdio {
 
 /// Carries out the plan and executes the program. A failure is reported over the handshake socket
 /// and ends the process with [`FAILED`].
-pub fn run(mut context: InitContext) -> ! {
+pub fn run(mut context: InitContext<'_>) -> ! {
     // Nobody in the container may look into this process while it still has the host's descriptors.
     let result = sys::process::set_dumpable(false)
         .attempt("ptrace", || "prctl(PR_SET_DUMPABLE, 0)".to_owned())
         .and_then(|()| steps::first_processors(&context.plan.process))
-        .and_then(|()| {
-            context.cgroup.as_ref().map_or(Ok(()), Cgroup::enter).map_err(|error| error.step())
-        })
+        .and_then(|()| context.cgroup.map_or(Ok(()), Cgroup::enter).map_err(|error| error.step()))
         .and_then(|()| {
             if context.cgroup.is_some() {
                 context.timeline.mark(Step::GroupsEntered);

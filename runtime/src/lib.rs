@@ -8,6 +8,7 @@
 //! - [`seccomp`], [`caps`]: Docker's defaults and the filter compiler.
 //! - [`process`]: what the kernel tells of a process, and signals to it.
 //! - [`socket`]: what the other end of a socket has read.
+//! - [`memory`]: what a process that lives long gives back.
 //! - `start`: everything up to `clone3`, for monitors and for the command line.
 //! - `userns`: the maps of user namespaces, of containers and of mounts.
 //! - [`hooks`]: the OCI hooks.
@@ -28,6 +29,7 @@ pub mod error;
 pub mod hooks;
 pub mod init;
 pub mod launch;
+pub mod memory;
 pub mod monitor;
 pub mod network;
 pub mod plan;

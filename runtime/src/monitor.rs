@@ -24,19 +24,18 @@ mod record;
 mod serve;
 mod start;
 
-use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
 use crate::cgroup::Layout;
 use crate::error::{Attempt, StepError, StepErrorKind};
-use crate::launch::wire::Received;
+use crate::launch::wire::{Received, Text};
 use crate::launch::{LaunchFds, LaunchRequest};
 use crate::sys;
 use crate::timeline::Step;
 
 /// The whole life of a monitor, from its request on. `prepared` is how [`detach`] went.
 pub(crate) fn run(received: Received, prepared: Result<(), StepError>, layout: &Layout) {
-    let Received { memory, length, fds } = received;
+    let Received { text, fds } = received;
     let when = SystemTime::now();
     let LaunchFds { listener, clients, netns, target } = fds;
     let clients = match client::Clients::new(listener, clients) {
@@ -44,8 +43,7 @@ pub(crate) fn run(received: Received, prepared: Result<(), StepError>, layout: &
         // Without the sockets there is nobody to tell; the daemon sees them close.
         Err(_) => return,
     };
-    let request = prepared.and_then(|()| read_request(&memory, length));
-    drop(memory);
+    let request = prepared.and_then(|()| read_request(text));
     match request {
         Ok(mut request) => {
             request.timeline.mark_at(Step::Received, when);
@@ -67,11 +65,9 @@ pub(crate) fn detach() -> Result<(), StepError> {
     rustix::stdio::dup2_stderr(rustix::stdio::stdin()).attempt(STEP, || "dup2(0, 2)".to_owned())
 }
 
-fn read_request(memory: &OwnedFd, length: usize) -> Result<LaunchRequest, StepError> {
-    let mut text = vec![0; length];
-    let read = rustix::io::pread(memory, text.as_mut_slice(), 0)
-        .attempt("launch request", || format!("pread(memfd, {length})"))?;
-    serde_json::from_slice(&text[..read]).map_err(|error| {
-        StepError::refused("launch request", error.to_string(), StepErrorKind::Other)
-    })
+fn read_request(text: Text) -> Result<LaunchRequest, StepError> {
+    const STEP: &str = "launch request";
+    let text = text.read().attempt(STEP, || "pread(memfd)".to_owned())?;
+    serde_json::from_slice(&text)
+        .map_err(|error| StepError::refused(STEP, error.to_string(), StepErrorKind::Other))
 }

@@ -39,6 +39,9 @@ pub struct Instruction {
     pub k: u32,
 }
 
+/// Of an instruction as text.
+const HEX_DIGITS: usize = 16;
+
 /// A compiled filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
@@ -75,24 +78,29 @@ impl fmt::Debug for Instruction {
     }
 }
 
+/// Every launch writes a filter and reads it, hundreds of instructions: digit by digit, without the machinery of
+/// formatted text.
 fn to_hex<S: Serializer>(program: &[Instruction], serializer: S) -> Result<S::Ok, S::Error> {
-    use fmt::Write;
-    let mut text = String::with_capacity(program.len() * 16);
-    for instruction in program {
-        let _ = write!(text, "{:016x}", instruction.bits());
-    }
+    let digits = |bits: u64| {
+        (0..HEX_DIGITS)
+            .rev()
+            .map(move |place| b"0123456789abcdef"[(bits >> (4 * place) & 15) as usize])
+    };
+    let mut text = String::with_capacity(program.len() * HEX_DIGITS);
+    text.extend(program.iter().flat_map(|instruction| digits(instruction.bits())).map(char::from));
     serializer.serialize_str(&text)
 }
 
 fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Instruction>, D::Error> {
     let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).map(u64::from);
     text.as_bytes()
-        .chunks(16)
+        .chunks(HEX_DIGITS)
         .map(|word| {
-            std::str::from_utf8(word)
-                .ok()
-                .filter(|word| word.len() == 16)
-                .and_then(|word| u64::from_str_radix(word, 16).ok())
+            let whole = Some(word).filter(|word| word.len() == HEX_DIGITS);
+            let mut digits = whole.into_iter().flatten().map(digit);
+            let bits = digits.try_fold(0, |bits, digit| Some(bits << 4 | digit?));
+            bits.filter(|_| whole.is_some())
                 .map(Instruction::from_bits)
                 .ok_or_else(|| de::Error::custom("an instruction is sixteen hexadecimal digits"))
         })

@@ -2,7 +2,7 @@
 //! the maps of a user namespace. Monitors and the command line start processes by it.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
@@ -13,6 +13,7 @@ use crate::launch::Kind;
 use crate::launch::handshake::{self, HandshakeError, ToInit};
 use crate::plan::{Namespace, Plan};
 use crate::rootfs::{self, Rootfs};
+use crate::seccomp::Program;
 use crate::sys::{self, clone::Side};
 use crate::timeline::{Step, Timeline};
 use crate::userns;
@@ -100,33 +101,30 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
         timeline.mark(Step::GroupsMade);
     }
     let moved = plan.namespaces.user.is_some() || plan.cgroup.unit.is_some();
-    let cloned = clone(&plan, namespaces, target.as_ref(), &cgroup);
-    let (pid, pidfd) = match cloned {
-        Ok(Side::Child) => {
-            timeline.mark(Step::Cloned);
-            drop(sync);
-            init::run(InitContext {
-                plan,
-                sync: inits,
-                rootfs,
-                netns,
-                target,
-                stdio,
-                go,
-                preserved,
-                keeps_keyring,
-                cgroup: (!moved).then_some(cgroup.cgroup),
-                mapped,
-                timeline,
-            })
-        }
-        Ok(Side::Parent { pid, pidfd }) => (pid, pidfd),
-        Err(error) => {
-            cgroup.remove();
-            return Err(error);
-        }
+    let alone = !moved && goes_alone(&plan, &go);
+    let group = prepare_clone(&plan, target.as_ref(), &cgroup);
+    let group = group.inspect_err(|_| cgroup.remove())?;
+    let context = InitContext {
+        plan: &plan,
+        sync: inits,
+        rootfs: rootfs.as_ref().map(AsFd::as_fd),
+        netns,
+        target,
+        stdio,
+        go,
+        preserved,
+        keeps_keyring,
+        cgroup: (!moved).then_some(&cgroup.cgroup),
+        mapped,
+        timeline,
     };
-    drop((inits, stdio, netns, target, go, mapped));
+    let cloned = match alone {
+        true => clone_alone(context, namespaces, group.as_ref()),
+        false => clone(context, &sync, namespaces, group.as_ref()),
+    };
+    let (pid, pidfd) = cloned
+        .attempt("process", || format!("clone3({namespaces:#x})"))
+        .inspect_err(|_| cgroup.remove())?;
     let attached = map_ids(&plan, pid, &sync).and_then(|()| match moved {
         true => attach(&plan.cgroup, &mut cgroup, pid, &sync, layout),
         false => Ok(()),
@@ -152,19 +150,61 @@ pub(crate) fn broken(error: &HandshakeError) -> StepError {
     StepError::refused("handshake with init", error.to_string(), StepErrorKind::Other)
 }
 
-fn clone(
+/// Whether init comes to its program, or fails, without a word from this side.
+fn goes_alone(plan: &Plan, go: &Go) -> bool {
+    let listens = plan.seccomp.as_ref().is_some_and(Program::notifies);
+    let has_time = plan.namespaces.create.contains(&Namespace::Time);
+    matches!(go, Go::AtOnce) && plan.hooks.is_empty() && !listens && !has_time
+}
+
+/// What has to be done right before the clone; answers the group that the process is born in, if it is.
+fn prepare_clone(
     plan: &Plan,
-    namespaces: u64,
     target: Option<&OwnedFd>,
     cgroup: &OwnCgroup,
-) -> Result<Side, StepError> {
+) -> Result<Option<OwnedFd>, StepError> {
     init::join_before_clone(plan, target.map(AsFd::as_fd))?;
-    let group = match &plan.cgroup.unit {
-        Some(_) => None,
-        None => cgroup.cgroup.into_cgroup().map_err(|error| error.step())?,
-    };
-    sys::clone::clone(namespaces, group.as_ref().map(AsFd::as_fd))
-        .attempt("process", || format!("clone3({namespaces:#x})"))
+    match &plan.cgroup.unit {
+        Some(_) => Ok(None),
+        None => cgroup.cgroup.into_cgroup().map_err(|error| error.step()),
+    }
+}
+
+fn clone(
+    mut context: InitContext<'_>,
+    sync: &OwnedFd,
+    namespaces: u64,
+    group: Option<&OwnedFd>,
+) -> rustix::io::Result<(i32, OwnedFd)> {
+    match sys::clone::clone(namespaces, group.map(AsFd::as_fd))? {
+        Side::Child => {
+            context.timeline.mark(Step::Cloned);
+            sys::process::close(&[sync.as_raw_fd()]);
+            init::run(context)
+        }
+        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
+    }
+}
+
+/// In the memory that is here: nothing has to be copied. Returns when the program runs, or init has failed.
+fn clone_alone(
+    context: InitContext<'_>,
+    namespaces: u64,
+    group: Option<&OwnedFd>,
+) -> rustix::io::Result<(i32, OwnedFd)> {
+    let descriptors = context.descriptors();
+    // Init takes it, on its side: what is left of it here are the descriptors.
+    let mut context = Some(context);
+    let born =
+        sys::clone::clone_sharing(namespaces, group.map(AsFd::as_fd), || match context.take() {
+            Some(mut context) => {
+                context.timeline.mark(Step::Cloned);
+                init::run(context)
+            }
+            None => sys::process::exit(init::FAILED),
+        })?;
+    sys::process::close(&descriptors);
+    Ok(born)
 }
 
 /// Writes the maps of a new user namespace, and what init may not set from inside of one.

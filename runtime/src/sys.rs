@@ -7,6 +7,7 @@ pub(crate) mod clone;
 pub(crate) mod filter;
 pub(crate) mod mount;
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod socket;
 
 /// The errno of the call that has just failed.

@@ -224,9 +224,10 @@ impl Inner {
         let (root, dump) = (open_directory(&diff)?, open_directory(&discard)?);
         let limits = Limits::default();
         let known = matches!(bytes, Bytes::Verified).then_some(expected);
-        let (applied, digest) =
-            pump(reader, limits.bytes, known, |stream| apply(stream, root, dump, &limits))
-                .map_err(LayerError::Read)?;
+        let (applied, digest) = pump(reader, limits.bytes, known, |stream| {
+            apply(&mut self.ahead.over(stream), root, dump, &limits)
+        })
+        .map_err(LayerError::Read)?;
         // A broken stream looks to the archive like an early end: the stream's error says more.
         let digest = digest.map_err(LayerError::Read)?;
         let applied = applied?;

@@ -43,6 +43,7 @@
 //! disk to sync. A [`Lease`] puts collection off while a pull relies on bytes that no row names
 //! yet. Taken in this order: leases or index, then the writer or the reader.
 
+mod ahead;
 pub mod archive;
 pub mod check;
 pub mod content;
@@ -131,6 +132,7 @@ pub(crate) struct Inner {
     root: PathBuf,
     /// Of the root directory, for `syncfs`.
     directory: File,
+    ahead: ahead::Ahead,
     db: db::Db,
     keeper: trash::Keeper,
     catalog: image::CatalogCell,
@@ -168,6 +170,7 @@ impl Inner {
         Ok(Self {
             directory: File::open(&root).on("open", &root)?,
             keeper: trash::Keeper::new(&root.join("trash"), db.file()),
+            ahead: ahead::Ahead::new(&root),
             db,
             catalog: image::CatalogCell::default(),
             leases: Mutex::default(),

@@ -29,11 +29,12 @@ enum Profile {
 }
 
 impl Filters {
-    /// Compiles the plan with the filter that the container is to have. The default filter is put into the plan
+    /// Compiles the plan with the filter that the process is to have, `privileged` or not. The default filter is put into the plan
     /// compiled already, so that only the first start pays for it.
     pub(super) fn compile(
         &self,
         host_config: &HostConfig,
+        privileged: bool,
         spec: &mut Spec,
         compile: impl Fn(&Spec) -> Result<Plan, PlanError>,
     ) -> Result<Plan, Error> {
@@ -45,7 +46,7 @@ impl Filters {
                 linux.set_seccomp(Some(filter));
             }
         };
-        match profile(host_config, spec)? {
+        match profile(host_config, privileged, spec)? {
             Profile::Unconfined => run(spec),
             Profile::Own(filter) => {
                 set(spec, filter);
@@ -75,7 +76,7 @@ impl Filters {
     }
 }
 
-fn profile(host_config: &HostConfig, spec: &Spec) -> Result<Profile, Error> {
+fn profile(host_config: &HostConfig, privileged: bool, spec: &Spec) -> Result<Profile, Error> {
     let option = |option: &String| {
         option
             .strip_prefix("seccomp=")
@@ -90,7 +91,7 @@ fn profile(host_config: &HostConfig, spec: &Spec) -> Result<Profile, Error> {
     });
     match own.as_deref() {
         Some("unconfined") => Ok(Profile::Unconfined),
-        None | Some("builtin") if host_config.privileged => Ok(Profile::Unconfined),
+        None | Some("builtin") if privileged => Ok(Profile::Unconfined),
         None | Some("builtin") => Ok(Profile::Default(capabilities)),
         Some(text) => spec::seccomp_profile(text, capabilities)
             .map(Profile::Own)

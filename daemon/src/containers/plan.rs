@@ -50,7 +50,9 @@ impl Service {
         };
         let (mut spec, extras) = spec::build(&source);
         let compile = |spec: &Spec| runtime::plan::compile(spec, &extras, &self.host);
-        let plan = self.filters.compile(&definition.host_config, &mut spec, compile)?;
+        let host_config = &definition.host_config;
+        let privileged = host_config.privileged;
+        let plan = self.filters.compile(host_config, privileged, &mut spec, compile)?;
         Ok((spec, plan))
     }
 }

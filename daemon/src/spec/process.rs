@@ -96,9 +96,12 @@ fn part(volume: &VolumeMount) -> Option<Part> {
     Some(Part { target: PathBuf::from(&volume.target), root, beneath })
 }
 
-/// The process of an exec in the container of `source`: what the exec does not say is the container's.
-pub(crate) fn exec_process(source: &Source<'_>, exec: &ExecConfig) -> (Process, Extras) {
-    let mut process = build(source);
+/// The process of an exec in the container of `source`: what the exec does not say is that of the container's `process`.
+pub(super) fn exec(
+    source: &Source<'_>,
+    mut process: Process,
+    exec: &ExecConfig,
+) -> (Process, Extras) {
     let mut env = environment(source.config, exec.tty);
     overlay(&mut env, exec.env.iter().flatten());
     let directory = match exec.working_dir.as_str() {

@@ -29,11 +29,11 @@ const FIRST_CLOSED: u32 = 3;
 const UMASK: u32 = 0o022;
 
 /// The container's first process.
-pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> {
+pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepError> {
     let mut timeline = std::mem::take(&mut context.timeline);
     let mut mounted = Mounted::with(std::mem::take(&mut context.mapped));
     let InitContext { plan, sync, rootfs, netns, .. } = &*context;
-    let rootfs = rootfs.as_ref().ok_or_else(|| {
+    let rootfs = rootfs.ok_or_else(|| {
         StepError::refused("attach root", "the launch brought no root", StepErrorKind::Other)
     })?;
     let sync = sync.as_fd();
@@ -52,8 +52,7 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
         namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
         timeline.mark(Step::NamespacesJoined);
     }
-    let (terminal, after) =
-        furnish(plan, rootfs.as_fd(), &context.stdio, &mut mounted, &mut timeline)?;
+    let (terminal, after) = furnish(plan, rootfs, &context.stdio, &mut mounted, &mut timeline)?;
 
     kernel::set_parameters(plan, &mut mounted)?;
     if !in_user_namespace {
@@ -62,7 +61,7 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
     timeline.mark(Step::ParametersSet);
     let masks_wait = masks_touch(plan, after);
     if !masks_wait {
-        masks::apply(rootfs.as_fd(), plan)?;
+        masks::apply(rootfs, plan)?;
         timeline.mark(Step::Masked);
     }
 
@@ -71,13 +70,13 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
         expect(sync, ToInit::CgroupAttached)?;
         timeline.mark(Step::GroupsEntered);
     }
-    mount_all(rootfs.as_fd(), after.iter(), &mut mounted)?;
+    mount_all(rootfs, after.iter(), &mut mounted)?;
     if plan.namespaces.create.contains(&Namespace::Cgroup) {
         namespaces::unshare_cgroup()?;
     }
     timeline.mark(Step::GroupsMounted);
     if masks_wait {
-        masks::apply(rootfs.as_fd(), plan)?;
+        masks::apply(rootfs, plan)?;
         timeline.mark(Step::Masked);
     }
     let mut state = None;
@@ -86,9 +85,9 @@ pub(super) fn start(context: &mut InitContext) -> Result<Infallible, StepError> 
         timeline.mark(Step::HooksRun);
     }
     mounted.seal()?;
-    root::enter(rootfs.as_fd(), plan.root.propagation)?;
+    root::enter(rootfs, plan.root.propagation)?;
     if plan.root.readonly {
-        program::make_directory(rootfs.as_fd(), &plan.process)?;
+        program::make_directory(rootfs, &plan.process)?;
         root::make_readonly(rootfs)?;
     }
     timeline.mark(Step::RootEntered);
@@ -148,7 +147,7 @@ fn run_hooks(plan: &Plan, sync: BorrowedFd<'_>) -> Result<ContainerState, StepEr
 }
 
 /// A process added to a running container.
-pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
+pub(super) fn join(context: &mut InitContext<'_>) -> Result<Infallible, StepError> {
     let mut timeline = std::mem::take(&mut context.timeline);
     let InitContext { plan, sync, target, .. } = &*context;
     let target = target.as_ref().ok_or_else(|| {
@@ -187,11 +186,11 @@ pub(super) fn join(context: &mut InitContext) -> Result<Infallible, StepError> {
 
 /// From here on the process is inside: user, working directory, capabilities, filter, exec.
 fn finish(
-    context: &mut InitContext,
+    context: &mut InitContext<'_>,
     mut timeline: Timeline,
     state: Option<ContainerState>,
 ) -> Result<Infallible, StepError> {
-    let plan = &context.plan;
+    let plan = context.plan;
     let process = &plan.process;
     let identity = identity::resolve(root_directory()?.as_fd(), process)?;
     streams::own_streams(identity.uid)?;
@@ -317,7 +316,7 @@ fn masks_touch(plan: &Plan, mounts: &[Mount]) -> bool {
 }
 
 fn take_streams(
-    context: &mut InitContext,
+    context: &mut InitContext<'_>,
     terminal: Option<streams::Terminal>,
 ) -> Result<(), StepError> {
     match (terminal, std::mem::replace(&mut context.stdio, Stdio::Terminal)) {

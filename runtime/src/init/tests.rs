@@ -92,13 +92,13 @@ impl Container {
     /// Runs the container in a control group.
     fn run_in(&self, group: Option<&Cgroup>) -> Outcome {
         let root = mount_detached(&Rootfs::Directory(self.root.path().to_owned())).unwrap();
-        go(self.plan(), Some(root), None, group, |_| ()).0
+        go(&self.plan(), Some(&root), None, group, |_| ()).0
     }
 
     /// Runs the container; calls `meanwhile` with its pidfd once it runs.
     fn run_and<T>(&self, meanwhile: impl FnOnce(&OwnedFd) -> T) -> (Outcome, T) {
         let root = mount_detached(&Rootfs::Directory(self.root.path().to_owned())).unwrap();
-        go(self.plan(), Some(root), None, None, meanwhile)
+        go(&self.plan(), Some(&root), None, None, meanwhile)
     }
 
     /// Runs a process in the running container behind `target`.
@@ -106,14 +106,14 @@ impl Container {
         let spec: Spec = serde_json::from_value(self.spec.clone()).unwrap();
         let process = serde_json::from_value(process).unwrap();
         let plan = compile_exec(&spec, &process, extras, &Host::probe()).unwrap();
-        go(plan, None, Some(target.try_clone().unwrap()), None, |_| ()).0
+        go(&plan, None, Some(target.try_clone().unwrap()), None, |_| ()).0
     }
 }
 
 /// Clones, plays the monitor's part of the handshake, collects what the process writes.
 fn go<T>(
-    plan: Plan,
-    rootfs: Option<OwnedFd>,
+    plan: &Plan,
+    rootfs: Option<&OwnedFd>,
     target: Option<OwnedFd>,
     group: Option<&Cgroup>,
     meanwhile: impl FnOnce(&OwnedFd) -> T,
@@ -127,12 +127,12 @@ fn go<T>(
     } else {
         Stdio::Pipes([null.into(), writer.into(), error.into()])
     };
-    join_before_clone(&plan, target.as_ref().map(AsFd::as_fd)).unwrap();
-    let flags = clone_flags(&plan, false);
+    join_before_clone(plan, target.as_ref().map(AsFd::as_fd)).unwrap();
+    let flags = clone_flags(plan, false);
     let context = InitContext {
         plan,
         sync,
-        rootfs,
+        rootfs: rootfs.map(AsFd::as_fd),
         netns: None,
         target,
         stdio,

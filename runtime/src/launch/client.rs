@@ -119,9 +119,9 @@ impl Launcher {
         };
         let text = serde_json::to_vec(request)
             .map_err(|source| LaunchError::Request { id: id(), source })?;
-        let memory = wire::memory(&text).map_err(hand("memfd_create"))?;
-        let packet = wire::packet(text.len(), &fds);
-        let descriptors = wire::descriptors(&memory, &fds);
+        let text = wire::Text::of(text).map_err(hand("memfd_create"))?;
+        let packet = wire::packet(&text, &fds);
+        let descriptors = wire::descriptors(&text, &fds);
 
         let mut guard = self.lock();
         let socket = guard.as_ref().ok_or_else(|| hand("socket")(rustix::io::Errno::PIPE))?;

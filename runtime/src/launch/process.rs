@@ -53,11 +53,13 @@ fn prepare() -> Result<(OwnedFd, Layout), (&'static str, io::Error)> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::thread::set_name(c"jocker-launcher").map_err(errno("prctl(PR_SET_NAME)"))?;
     reset_oom_score();
+    sys::program::share_footprint();
     let layout = cgroup::layout();
     if let Err(error) = unit::leave(&layout) {
         // All but `systemctl kill` goes well there, too.
         eprintln!("launcher: the unit's control group is not left: {error}");
     }
+    sys::program::forget();
     Ok((socket, layout))
 }
 
@@ -128,6 +130,7 @@ fn spare(daemon: OwnedFd, held: OwnedFd, layout: &Layout) {
         .attempt("monitor", || "prctl(PR_SET_PDEATHSIG)".to_owned())
         .and_then(|()| monitor::detach())
         .and_then(|()| call_oneself(c"jocker-spare"));
+    sys::program::follow_footprint();
     let received = loop {
         match wire::receive(&daemon) {
             Ok(Some(Ok(received))) => break received,

@@ -1,10 +1,10 @@
 //! What daemon and launcher say to each other over their SEQPACKET pair. They are one binary: no
 //! versions here.
 //!
-//! A request is one packet: a header and one byte for each client, with the descriptors of a memory
-//! file that holds the [`super::LaunchRequest`] as JSON, of listener, network namespace and target if the
-//! header says so, and of the clients. The answer is one packet too: the monitor's pid, or a negative
-//! errno.
+//! A request is one packet: a header, one byte for each client, and the [`super::LaunchRequest`] as JSON,
+//! or, if that is too long for a packet, the descriptor of a memory file that holds it; with the descriptors
+//! of listener, network namespace and target if the header says so, and of the clients. The answer is one
+//! packet too: the monitor's pid, or a negative errno.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -29,13 +29,21 @@ pub const CLIENTS_MAX: usize = 80;
 /// Most descriptors of a request.
 const DESCRIPTORS_MAX: usize = 4 + CLIENTS_MAX;
 
+/// Longest request that is in the packet itself, in bytes: such packets always find room in a socket's buffer.
+const INLINE_MAX: usize = 32 << 10;
+
 /// Length of the fixed part of a request's packet in bytes.
 const HEADER_BYTES: usize = 8;
+
+/// Longest packet, in bytes.
+const PACKET_MAX: usize = HEADER_BYTES + CLIENTS_MAX + INLINE_MAX;
 
 /// Which descriptors come with a request; bits of the header's fifth byte.
 const LISTENER: u8 = 1;
 const NETNS: u8 = 2;
 const TARGET: u8 = 4;
+/// The request is in a memory file.
+const MEMORY: u8 = 8;
 
 /// What a client is; bits of its byte.
 const CONTROL: u8 = 1;
@@ -46,37 +54,80 @@ const STDERR: u8 = 8;
 /// A request as the spare monitor received it: its JSON is unread.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// Holds the JSON.
-    pub(crate) memory: OwnedFd,
-    /// Of the JSON, in bytes.
-    pub(crate) length: usize,
+    pub(crate) text: Text,
     pub(crate) fds: LaunchFds,
 }
 
-/// A request's packet: its length in JSON, what comes with it, its clients.
-pub(super) fn packet(length: usize, fds: &LaunchFds) -> Vec<u8> {
+/// Where the JSON of a request is.
+#[derive(Debug)]
+pub(crate) enum Text {
+    Here(Vec<u8>),
+    /// In a memory file, so many bytes.
+    There(OwnedFd, usize),
+}
+
+impl Text {
+    /// For a request to be sent.
+    pub(super) fn of(bytes: Vec<u8>) -> Result<Self> {
+        match bytes.len() {
+            0..=INLINE_MAX => Ok(Self::Here(bytes)),
+            length => Ok(Self::There(memory(&bytes)?, length)),
+        }
+    }
+
+    /// The whole of it.
+    pub(crate) fn read(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Here(bytes) => Ok(bytes),
+            Self::There(memory, length) => {
+                let mut bytes = vec![0; length];
+                let read = rustix::io::pread(&memory, bytes.as_mut_slice(), 0)?;
+                bytes.truncate(read);
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn memory(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(memory, _) => Some(memory),
+        }
+    }
+}
+
+/// A request's packet: the length of its JSON, what comes with it, its clients, and the JSON if there is room.
+pub(super) fn packet(text: &Text, fds: &LaunchFds) -> Vec<u8> {
     let LaunchFds { listener, clients, netns, target } = fds;
-    let mut bytes = u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+    let (length, inline) = match text {
+        Text::Here(bytes) => (bytes.len(), bytes.as_slice()),
+        Text::There(_, length) => (*length, [].as_slice()),
+    };
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + clients.len() + inline.len());
+    bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
     let flag = |there: bool, flag: u8| if there { flag } else { 0 };
     let flags = flag(listener.is_some(), LISTENER)
         | flag(netns.is_some(), NETNS)
-        | flag(target.is_some(), TARGET);
-    bytes.extend([flags, 0, 0, 0]);
+        | flag(target.is_some(), TARGET)
+        | flag(text.memory().is_some(), MEMORY);
+    // There are no more than CLIENTS_MAX.
+    bytes.extend([flags, u8::try_from(clients.len()).unwrap_or(u8::MAX), 0, 0]);
     bytes.extend(clients.iter().map(|(role, _)| match *role {
         Role::Control => CONTROL,
         Role::Attach { stdin, stdout, stderr } => {
             flag(stdin, STDIN) | flag(stdout, STDOUT) | flag(stderr, STDERR)
         }
     }));
+    bytes.extend(inline);
     bytes
 }
 
 /// The descriptors in the order in which they are sent.
-pub(super) fn descriptors<'a>(memory: &'a OwnedFd, fds: &'a LaunchFds) -> Vec<BorrowedFd<'a>> {
+pub(super) fn descriptors<'a>(text: &'a Text, fds: &'a LaunchFds) -> Vec<BorrowedFd<'a>> {
     let LaunchFds { listener, clients, netns, target } = fds;
-    let optional = [listener, netns, target].into_iter().flatten();
+    let optional = [text.memory(), listener.as_ref(), netns.as_ref(), target.as_ref()];
     let clients = clients.iter().map(|(_, socket)| socket);
-    std::iter::once(memory).chain(optional).chain(clients).map(AsFd::as_fd).collect()
+    optional.into_iter().flatten().chain(clients).map(AsFd::as_fd).collect()
 }
 
 /// A connected pair of close-on-exec sockets.
@@ -85,7 +136,7 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 /// A memory file that holds `bytes`.
-pub(super) fn memory(bytes: &[u8]) -> Result<OwnedFd> {
+fn memory(bytes: &[u8]) -> Result<OwnedFd> {
     if bytes.len() > REQUEST_MAX {
         return Err(Errno::TOOBIG);
     }
@@ -114,7 +165,7 @@ pub(super) fn send(socket: impl AsFd, packet: &[u8], descriptors: &[BorrowedFd<'
 /// Receives one request; `None` at the end of file. An error of the inner kind concerns this
 /// request alone.
 pub(super) fn receive(socket: impl AsFd) -> Result<Option<Result<Received>>> {
-    let mut bytes = [0; HEADER_BYTES + CLIENTS_MAX];
+    let mut bytes = vec![0; PACKET_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = retry_on_intr(|| {
@@ -131,32 +182,38 @@ pub(super) fn receive(socket: impl AsFd) -> Result<Option<Result<Received>>> {
             descriptors.extend(rights);
         }
     }
+    bytes.truncate(received.bytes);
     match received.bytes {
         0 => Ok(None),
-        count => Ok(Some(sort(&bytes[..count], descriptors))),
+        _ => Ok(Some(sort(bytes, descriptors))),
     }
 }
 
 /// Tells the descriptors of a request apart.
-fn sort(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Received> {
-    let (header, clients) = packet.split_at_checked(HEADER_BYTES).ok_or(Errno::BADMSG)?;
+fn sort(mut packet: Vec<u8>, descriptors: Vec<OwnedFd>) -> Result<Received> {
+    let (header, rest) = packet.split_at_checked(HEADER_BYTES).ok_or(Errno::BADMSG)?;
     let length = header.first_chunk().copied().map_or(u32::MAX, u32::from_ne_bytes);
     let length = usize::try_from(length).map_err(|_| Errno::TOOBIG)?;
     if length > REQUEST_MAX {
         return Err(Errno::TOOBIG);
     }
-    let flags = header[4];
+    let (flags, clients) = (header[4], usize::from(header[5]));
+    let (roles, inline) = rest.split_at_checked(clients).ok_or(Errno::BADMSG)?;
     let mut descriptors = descriptors.into_iter();
     let mut next = || descriptors.next().ok_or(Errno::BADMSG);
-    let memory = next()?;
     let mut optional = |flag| (flags & flag != 0).then(&mut next).transpose();
+    let memory = optional(MEMORY)?;
     let (listener, netns, target) = (optional(LISTENER)?, optional(NETNS)?, optional(TARGET)?);
-    let clients = clients.iter().map(|role| Ok((role_of(*role), next()?)));
+    let clients = roles.iter().map(|role| Ok((role_of(*role), next()?)));
     let clients = clients.collect::<Result<_>>()?;
-    if descriptors.next().is_some() {
+    if descriptors.next().is_some() || inline.len() != memory.as_ref().map_or(length, |_| 0) {
         return Err(Errno::BADMSG);
     }
-    Ok(Received { memory, length, fds: LaunchFds { listener, clients, netns, target } })
+    let text = match memory {
+        Some(memory) => Text::There(memory, length),
+        None => Text::Here(packet.split_off(packet.len() - length)),
+    };
+    Ok(Received { text, fds: LaunchFds { listener, clients, netns, target } })
 }
 
 fn role_of(byte: u8) -> Role {
@@ -192,18 +249,21 @@ mod tests {
     #[test]
     fn requests_pass() {
         let (ours, theirs) = pair().unwrap();
-        let memory = memory(b"{}").unwrap();
         let copy = || ours.try_clone().unwrap();
         let attach = Role::Attach { stdin: true, stdout: false, stderr: true };
-        let clients = vec![(Role::Control, copy()), (attach.clone(), copy())];
-        let fds = LaunchFds { target: Some(copy()), clients, ..LaunchFds::default() };
-        send(&ours, &packet(2, &fds), &descriptors(&memory, &fds)).unwrap();
-        let received = receive(&theirs).unwrap().unwrap().unwrap();
-        assert_eq!(received.length, 2);
-        let LaunchFds { listener, clients, netns, target } = received.fds;
-        assert!(listener.is_none() && netns.is_none() && target.is_some());
-        let roles: Vec<_> = clients.into_iter().map(|(role, _)| role).collect();
-        assert_eq!(roles, [Role::Control, attach]);
+        for length in [2, INLINE_MAX, INLINE_MAX + 1, REQUEST_MAX] {
+            let text = Text::of(vec![b' '; length]).unwrap();
+            let clients = vec![(Role::Control, copy()), (attach.clone(), copy())];
+            let fds = LaunchFds { target: Some(copy()), clients, ..LaunchFds::default() };
+            send(&ours, &packet(&text, &fds), &descriptors(&text, &fds)).unwrap();
+            let received = receive(&theirs).unwrap().unwrap().unwrap();
+            assert_eq!(received.text.read().unwrap(), vec![b' '; length]);
+            let LaunchFds { listener, clients, netns, target } = received.fds;
+            assert!(listener.is_none() && netns.is_none() && target.is_some());
+            let roles: Vec<_> = clients.into_iter().map(|(role, _)| role).collect();
+            assert_eq!(roles, [Role::Control, attach.clone()]);
+        }
+        assert!(matches!(Text::of(vec![0; REQUEST_MAX + 1]), Err(Errno::TOOBIG)));
         answer(&theirs, Ok(7)).unwrap();
         assert_eq!(receive_answer(&ours).unwrap(), Ok(7));
     }
@@ -216,11 +276,15 @@ mod tests {
             send(&ours, packet, &vec![ours.as_fd(); count]).unwrap();
             assert!(receive(&theirs).unwrap().unwrap().is_err(), "{packet:?}, {count}");
         };
-        refused(b"abc", 1);
-        refused(&packet(2, &none()), 0);
-        refused(&packet(2, &none()), 2);
-        refused(&packet(REQUEST_MAX + 1, &none()), 1);
-        refused(&[packet(2, &none()), vec![CONTROL]].concat(), 1);
+        let short = Text::of(b"{}".to_vec()).unwrap();
+        let long = |length| Text::There(ours.try_clone().unwrap(), length);
+        refused(b"abc", 0);
+        refused(&packet(&short, &none()), 1);
+        refused(&packet(&long(2), &none()), 0);
+        refused(&packet(&long(2), &none()), 2);
+        refused(&packet(&long(REQUEST_MAX + 1), &none()), 1);
+        refused(&[packet(&short, &none()), vec![b' ']].concat(), 0);
+        refused(&[packet(&long(2), &none()), vec![CONTROL]].concat(), 1);
         answer(&theirs, Err(Errno::AGAIN)).unwrap();
         assert_eq!(receive_answer(&ours).unwrap(), Err(Errno::AGAIN));
         drop(ours);

@@ -52,7 +52,10 @@ pub(super) fn run(
     let (stdio, kind) = (stdio.clone(), *kind);
     let (record, log) = (request.record.clone(), request.log.clone());
     match start(request, netns, target, layout) {
-        Ok(connected) => Monitor::new(clients, connected, stdio, kind, record).serve(log),
+        Ok(connected) => {
+            Monitor::new(clients, connected, stdio, kind, record).serve(log);
+            sys::program::leave_footprint();
+        }
         Err(error) => fail(clients, error),
     }
 }
@@ -206,6 +209,7 @@ impl Monitor {
             Phase::Running { trim, .. } if trim.is_some_and(|at| at <= now) => {
                 *trim = None;
                 sys::clone::trim_heap();
+                sys::program::leave_footprint();
                 Ok(None)
             }
             Phase::Starting { .. } | Phase::Running { .. } => Ok(None),

@@ -1,6 +1,6 @@
 //! Calls that change the calling process: namespaces, signals, limits, descriptors, keyring.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use rustix::io::Result;
 
@@ -169,6 +169,15 @@ pub(crate) fn keep_on_exec(first: u32, count: u32) -> Result<()> {
 pub(crate) fn exit(status: i32) -> ! {
     // SAFETY: takes a number and does not return.
     unsafe { libc::_exit(status) }
+}
+
+/// Closes descriptors that nobody in this process uses any more, though something may still own them: what a child that
+/// shares this process's memory has taken, and has copies of.
+pub(crate) fn close(descriptors: &[RawFd]) {
+    for descriptor in descriptors {
+        // SAFETY: as the caller says, nobody uses them.
+        let _ = unsafe { libc::close(*descriptor) };
+    }
 }
 
 fn check(result: i64) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use oci_spec::runtime::Spec;
 use runtime::launch::{Kind, LaunchFds, LaunchRequest, LogConfig, StdioConfig};
 use runtime::monitor::protocol::Role;
 use runtime::plan::Plan;
@@ -96,13 +97,12 @@ impl Task {
             joined: Joined::default(),
             host: &self.service.facts,
         };
-        let (mut spec, _) = spec::build(&source);
-        let (process, extras) = spec::exec_process(&source, &self.exec.config);
+        let exec = &self.exec.config;
+        let (mut spec, process, extras) = spec::build_exec(&source, exec);
         // An exec with more rights than its container gets the filter of a privileged container: none.
-        let mut host_config = definition.host_config.clone();
-        host_config.privileged |= self.exec.config.privileged;
-        self.service.filters.compile(&host_config, &mut spec, |spec| {
-            runtime::plan::compile_exec(spec, &process, &extras, &self.service.host)
-        })
+        let privileged = definition.host_config.privileged || exec.privileged;
+        let compile =
+            |spec: &Spec| runtime::plan::compile_exec(spec, &process, &extras, &self.service.host);
+        self.service.filters.compile(&definition.host_config, privileged, &mut spec, compile)
     }
 }
