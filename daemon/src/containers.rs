@@ -78,7 +78,7 @@ pub(crate) use wait::Condition;
 use crate::config::{CgroupDriver, Config};
 use crate::events::Events;
 use crate::guest;
-use crate::logs::Place;
+use crate::logs::Source;
 use crate::networks::Networks;
 use crate::spec::HostFacts;
 use crate::volumes::Volumes;
@@ -214,9 +214,9 @@ impl Containers {
     }
 
     /// Where the container's log is, unless it has none that can be read.
-    pub(crate) fn log_place(&self, handle: &Handle) -> Result<Option<Place>, Error> {
+    pub(crate) fn log_source(&self, handle: &Handle) -> Result<Option<Source>, Error> {
         let snapshot = self.0.store.snapshots().get(handle.id()).map_err(Error::internal)?;
-        Ok(snapshot.and_then(|snapshot| logging::place(&handle.definition, &snapshot.log)))
+        Ok(snapshot.and_then(|snapshot| logging::source(&handle.definition, &snapshot.log)))
     }
 
     /// Tells that something happened to a container.

@@ -1,5 +1,5 @@
-//! Reading a container's log from the files that its monitor writes, as the stream that clients of
-//! `GET /containers/{id}/logs` get.
+//! Reading a container's log from the files that its monitor writes, or from systemd's [`journal`], as the stream that
+//! clients of `GET /containers/{id}/logs` get.
 //!
 //! A log is one file and, if it was rotated, `<file>.1` (the latest), `<file>.2`…, or `<file>.1.gz`…: [`parts`].
 //! [`begin`] finds the place in them that a client wants to read from, without reading what is before it;
@@ -8,16 +8,21 @@
 mod begin;
 mod cursor;
 mod entry;
+mod journal;
 mod json;
 mod local;
 mod parts;
+mod past;
 mod watch;
 
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 pub(crate) use cursor::Cursor;
+pub(crate) use journal::Journal;
+pub(crate) use past::Past;
 pub(crate) use watch::Watch;
 
 /// The drivers that there are.
@@ -39,6 +44,14 @@ pub(crate) struct Place {
     pub(crate) form: Form,
 }
 
+/// Where a log can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Files(Place),
+    /// The journal, by the container's id.
+    Journal(String),
+}
+
 /// What a client wants of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -54,6 +67,14 @@ pub(crate) struct Options {
     pub(crate) tail: Option<usize>,
     /// stdcopy frames; else the bare text, as from a terminal.
     pub(crate) framed: bool,
+}
+
+/// Where the first such byte is.
+fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    // The C library's memchr(3) behind this looks at many bytes at once.
+    let skipped = { bytes }.skip_until(byte).ok()?;
+    let last = skipped.checked_sub(1)?;
+    (bytes[last] == byte).then_some(last)
 }
 
 /// A time as clients send it: Unix seconds with an optional fraction. 0 and nothing mean none.
@@ -89,6 +110,13 @@ mod tests {
         tail: None,
         framed: false,
     };
+
+    #[test]
+    fn bytes_are_found() {
+        let in_text = |text: &[u8]| find(b'x', text);
+        assert_eq!([in_text(b"x"), in_text(b"axx"), in_text(b"ax")], [Some(0), Some(1), Some(1)]);
+        assert_eq!([in_text(b""), in_text(b"a")], [None, None]);
+    }
 
     #[test]
     fn times_as_clients_send_them() {

@@ -97,6 +97,9 @@ pub enum LogConfig {
         max_file: u32,
         /// Older files are `<path>.<n>.gz`.
         compress: bool,
+        /// Nothing waits for the disk: so many bytes of entries that are not written at once are kept, and what
+        /// comes beyond them is lost. Without it, the container's output waits for the disk.
+        buffer: Option<usize>,
     },
     /// In systemd's journal, which has to be there.
     Journal {

@@ -1,5 +1,6 @@
 //! Log drivers: where a container's output is kept, with which options.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use harness::daemon::Options;
@@ -159,6 +160,35 @@ fn a_log_that_may_not_wait_is_kept_too() {
     let options = json!({ "mode": "non-blocking", "max-buffer-size": "2m" });
     let id = run(&daemon, "json-file", &options, "seq 1 500");
     assert_eq!(numbers(&logs(&daemon, &id, "").stdout).len(), 500);
+}
+
+/// A pipe stands for a file on a disk that blocks: this test holds it open and does not read.
+#[test]
+fn a_container_that_may_not_wait_goes_on_beside_a_disk_that_blocks() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let run = |options: Value| {
+        let id = daemon.create(&body("json-file", &options, "seq 1 60000; touch /done"));
+        let name = format!("{id}-json.log");
+        let path = daemon.data_root().join("containers").join(&id).join("log").join(name);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let mut options = std::fs::OpenOptions::new();
+        let disk = options
+            .read(true)
+            .write(true)
+            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+            .open(&path);
+        daemon.http().post(&format!("/containers/{id}/start")).expect(204);
+        (id, disk.expect("the pipe"))
+    };
+    let is_running = |id: &str| daemon.inspect(id)["State"]["Running"] == true;
+    let (waits, mut disk) = run(json!({}));
+    let (hurries, _kept) = run(json!({ "mode": "non-blocking", "max-buffer-size": "64k" }));
+    assert_eq!(daemon.wait(&hurries), 0);
+    assert!(is_running(&waits), "it has said more than a pipe takes, and nobody reads");
+    eventually("the end, once the disk takes what it says", Duration::from_secs(20), || {
+        let _ = std::io::copy(&mut disk, &mut std::io::sink());
+        (!is_running(&waits)).then_some(())
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::actor::Actor;
 use super::error::Error;
 use super::record::Definition;
 use super::validate;
-use crate::logs::{self, Form, Place};
+use crate::logs::{self, Form, Place, Source};
 use options::Options;
 
 /// Drivers that Docker has and that are not here.
@@ -95,7 +95,7 @@ pub(super) fn fill(config: &mut LogConfig, default: &LogConfig) {
     }
 }
 
-/// Where a container's log is, in which form; `None` if its driver keeps nothing that can be read.
+/// Where the files of a container's log are, in which form; `None` if its driver keeps none.
 pub(super) fn place(definition: &Definition, directory: &Path) -> Option<Place> {
     match definition.host_config.log_config.r#type.as_str() {
         "json-file" | "" => {
@@ -104,6 +104,14 @@ pub(super) fn place(definition: &Definition, directory: &Path) -> Option<Place> 
         }
         "local" => Some(Place { path: directory.join("container.log"), form: Form::Local }),
         _ => None,
+    }
+}
+
+/// Where a container's log can be read; `None` if its driver keeps nothing.
+pub(super) fn source(definition: &Definition, directory: &Path) -> Option<Source> {
+    match definition.host_config.log_config.r#type.as_str() {
+        "journald" => Some(Source::Journal(definition.id.clone())),
+        _ => place(definition, directory).map(Source::Files),
     }
 }
 
@@ -144,6 +152,7 @@ fn target(definition: &Definition, name: &str, directory: &Path) -> Result<Targe
                 max_size: max_size.unwrap_or(Some(JSON_SIZE)),
                 max_file: max_file.unwrap_or(JSON_FILES),
                 compress,
+                buffer: options.buffer()?,
             })
         }
         (_, Some(Place { path, form: Form::Local })) => {
@@ -156,8 +165,8 @@ fn target(definition: &Definition, name: &str, directory: &Path) -> Result<Targe
                 let why = "compression cannot be enabled when max file count is 1";
                 return Err(why.to_owned());
             }
-            let (form, max_size) = (LogForm::Local, Some(max_size));
-            Ok(Target::File { form, path, max_size, max_file, compress })
+            let (form, max_size, buffer) = (LogForm::Local, Some(max_size), options.buffer()?);
+            Ok(Target::File { form, path, max_size, max_file, compress, buffer })
         }
         (_, None) => Ok(Target::None),
     }

@@ -9,7 +9,7 @@ use super::parts::{self, Part, Reader};
 use super::{ENTRY_MAX, Form, Options, Place, begin, json};
 
 /// Bytes read at once, and about the size of the pieces that are sent.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 128 * 1024;
 
 /// Where reading goes on.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Cursor {
     current: Option<Current>,
     /// The beginning of an entry whose end was not written yet.
     partial: Vec<u8>,
+    buffer: Vec<u8>,
     past: bool,
 }
 
@@ -40,28 +41,37 @@ impl Cursor {
     pub(crate) fn open(place: Place, options: Options) -> io::Result<Self> {
         let newest_first = begin::choose(&place.path, place.form, &options)?;
         let rest = newest_first.into_iter().rev().collect();
-        Ok(Self { place, options, rest, current: None, partial: Vec::new(), past: false })
+        let (partial, buffer) = (Vec::new(), vec![0; CHUNK]);
+        Ok(Self { place, options, rest, current: None, partial, buffer, past: false })
     }
 
     /// The next piece; empty at the end of what is written so far.
     pub(crate) fn read(&mut self) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let read = self.read_into(&mut out, &mut buffer);
+        self.buffer = buffer;
+        read.map(|()| out)
+    }
+
+    fn read_into(&mut self, out: &mut Vec<u8>, buffer: &mut [u8]) -> io::Result<()> {
         while out.is_empty() && !self.past {
             if self.current.is_none() && !self.open_next()? {
                 break;
             }
             let Some(current) = self.current.as_mut() else { break };
-            let read = current.reader.read(&mut buffer)?;
+            let read = current.reader.read(buffer)?;
             if read > 0 {
                 if !current.broken {
-                    self.take(&buffer[..read], &mut out);
+                    // What clients see of entries is shorter.
+                    out.reserve(read);
+                    self.take(&buffer[..read], out);
                 }
             } else if !self.at_end()? {
                 break;
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Whether everything later is beyond `until`.

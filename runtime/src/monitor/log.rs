@@ -8,6 +8,8 @@
 //!
 //! Entries for a file are collected and written at once before the monitor waits.
 
+mod apart;
+mod backlog;
 mod entry;
 mod file;
 mod journal;
@@ -15,8 +17,10 @@ mod local;
 mod stamp;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use self::apart::Apart;
 use self::entry::Entry;
 use self::file::{File, Limits};
 use self::journal::Journal;
@@ -30,7 +34,8 @@ const LINE_MAX: usize = 16 * 1024;
 /// The log is written when this many bytes are collected, without waiting for a pause.
 const COLLECTED_MAX: usize = 32 * 1024;
 
-/// Time between two tries with a journal that did not take everything: nothing tells when it does.
+/// Time between two tries with a journal, or a writer of its own, that did not take everything: nothing tells when it
+/// does.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The log of one container, or nowhere.
@@ -47,19 +52,28 @@ struct Writer {
     trouble: Option<Trouble>,
     /// The trouble has begun or ended, and nobody was told.
     untold: bool,
-    /// Entries wait for the journal.
+    /// Entries wait for the journal, or for the disk.
     waits: bool,
 }
 
 #[derive(Debug)]
 enum Sink {
     File {
-        file: File,
+        file: Target,
         form: Form,
         /// Entries that are not written yet.
         collected: Vec<u8>,
+        /// They are written when they are so many bytes.
+        due: usize,
     },
     Journal(Journal),
+}
+
+/// Who writes the file.
+#[derive(Debug)]
+enum Target {
+    Here(File),
+    Apart(Apart),
 }
 
 #[derive(Debug)]
@@ -90,18 +104,58 @@ struct Line {
     pieces: u32,
 }
 
+impl Target {
+    fn open(path: PathBuf, limits: Limits, buffer: Option<usize>) -> io::Result<Self> {
+        match buffer {
+            None => File::open(path, limits).map(Self::Here),
+            Some(buffer) => Apart::open(path, limits, buffer).map(Self::Apart),
+        }
+    }
+
+    fn is_full(&self, more: usize) -> bool {
+        match self {
+            Self::Here(file) => file.is_full(more),
+            Self::Apart(apart) => apart.is_full(more),
+        }
+    }
+
+    fn rotate(&mut self) {
+        match self {
+            Self::Here(file) => file.rotate(),
+            Self::Apart(apart) => apart.rotate(),
+        }
+    }
+
+    fn append(&mut self, entries: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Here(file) => file.append(entries),
+            Self::Apart(apart) => apart.append(entries),
+        }
+    }
+
+    /// Whether something waits for the disk.
+    fn catch_up(&mut self) -> bool {
+        match self {
+            Self::Here(_) => false,
+            Self::Apart(apart) => apart.catch_up(),
+        }
+    }
+}
+
 impl Log {
     /// Opens the log; entries are appended.
     pub(super) fn open(config: LogConfig) -> io::Result<Self> {
         let sink = match config {
             LogConfig::None => return Ok(Self::default()),
-            LogConfig::File { form, path, max_size, max_file, compress } => Sink::File {
-                file: File::open(path, Limits { max_size, max_file, compress })?,
+            LogConfig::File { form, path, max_size, max_file, compress, buffer } => Sink::File {
+                file: Target::open(path, Limits { max_size, max_file, compress }, buffer)?,
                 form: match form {
                     LogForm::Json { attributes } => Form::Json(entry::attributes(&attributes)),
                     LogForm::Local => Form::Local,
                 },
                 collected: Vec::new(),
+                // Little is lost at once where a buffer is small.
+                due: buffer.map_or(COLLECTED_MAX, |max| COLLECTED_MAX.min(max / 8)),
             },
             LogConfig::Journal { fields, buffer } => Sink::Journal(Journal::open(&fields, buffer)?),
         };
@@ -139,15 +193,17 @@ impl Log {
         self.writer.as_ref().filter(|writer| writer.waits).map(|_| Instant::now() + RETRY)
     }
 
-    /// Nothing more comes: writes what is collected, and waits a bounded time for a journal that is slow.
+    /// Nothing more comes: writes what is collected, and waits a bounded time for a journal or a disk that is slow.
     pub(super) fn close(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         writer.flush();
-        if let Sink::Journal(journal) = &mut writer.sink {
-            let lost = journal.close();
-            if lost > 0 {
-                writer.note(Err(io::ErrorKind::WouldBlock.into()), lost);
-            }
+        let lost = match &mut writer.sink {
+            Sink::Journal(journal) => journal.close(),
+            Sink::File { file: Target::Apart(apart), .. } => apart.close(),
+            Sink::File { file: Target::Here(_), .. } => 0,
+        };
+        if lost > 0 {
+            writer.note(Err(io::ErrorKind::WouldBlock.into()), lost);
         }
     }
 
@@ -217,7 +273,7 @@ impl Writer {
     }
 
     fn is_due(&self) -> bool {
-        matches!(&self.sink, Sink::File { collected, .. } if collected.len() >= COLLECTED_MAX)
+        matches!(&self.sink, Sink::File { collected, due, .. } if collected.len() >= *due)
     }
 
     fn rotate(&mut self) {
@@ -243,10 +299,12 @@ impl Writer {
             }
         };
         if collected.is_empty() {
+            self.waits = file.catch_up();
             return;
         }
         let (written, length) = (file.append(collected), collected.len());
         collected.clear();
+        self.waits = file.catch_up();
         self.note(written, length);
     }
 

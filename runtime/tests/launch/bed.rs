@@ -226,6 +226,7 @@ impl Bed {
                 max_size,
                 max_file,
                 compress: false,
+                buffer: None,
             },
             record: Some(record.clone()),
             kind: if target.is_some() { Kind::Exec } else { Kind::Container },

@@ -23,7 +23,7 @@ impl<'a> Options<'a> {
         self.0.config.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// Whether nothing may wait for the log. Writing to a file waits for nobody but the disk.
+    /// Whether nothing may wait for the log.
     pub(super) fn is_hurried(&self) -> bool {
         self.get("mode") == Some("non-blocking")
     }

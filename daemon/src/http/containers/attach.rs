@@ -10,7 +10,7 @@ use crate::containers::{Attached, Condition, Handle, Streams};
 use crate::http::error::Error;
 use crate::http::extract::{Name, Query};
 use crate::http::hijack::Hijack;
-use crate::logs::{Cursor, Options};
+use crate::logs::{Options, Past};
 use crate::streams::{End, Form, Keys, Terms, join};
 
 pub(crate) async fn handle(
@@ -35,7 +35,7 @@ pub(super) struct Attach {
     handle: Handle,
     wanted: Streams,
     keys: Keys,
-    past: Option<Cursor>,
+    past: Option<Past>,
     attached: Option<Attached>,
 }
 
@@ -55,7 +55,7 @@ impl Attach {
         wanted.stdin &= handle.definition.config.open_stdin;
         let framed = framed(handle.definition.config.tty);
         let past = match query.flag("logs") {
-            true => log(&app, &handle, wanted, framed)?,
+            true => log(&app, &handle, wanted, framed).await?,
             false => None,
         };
         let attached = match query.flag("stream") && any {
@@ -100,7 +100,12 @@ impl Attach {
 }
 
 /// The log so far, if the container has one.
-fn log(app: &App, handle: &Handle, wanted: Streams, framed: bool) -> Result<Option<Cursor>, Error> {
+async fn log(
+    app: &App,
+    handle: &Handle,
+    wanted: Streams,
+    framed: bool,
+) -> Result<Option<Past>, Error> {
     let options = Options {
         stdout: wanted.stdout,
         stderr: wanted.stderr,
@@ -111,18 +116,13 @@ fn log(app: &App, handle: &Handle, wanted: Streams, framed: bool) -> Result<Opti
         tail: None,
         framed,
     };
-    let place = app.containers.log_place(handle)?;
-    place.map(|place| Cursor::open(place, options).map_err(Error::internal)).transpose()
+    let Some(source) = app.containers.log_source(handle)? else { return Ok(None) };
+    Past::open(source, options).await.map(Some).map_err(Error::internal)
 }
 
-async fn send(mut cursor: Cursor, client: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
-    loop {
-        let read = move || cursor.read().map(|piece| (cursor, piece));
-        let (next, piece) = tokio::task::spawn_blocking(read).await??;
-        if piece.is_empty() {
-            return client.flush().await;
-        }
+async fn send(mut past: Past, client: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+    while let Some(piece) = past.read().await? {
         client.write_all(&piece).await?;
-        cursor = next;
     }
+    client.flush().await
 }

@@ -10,7 +10,7 @@ use crate::containers::{Condition, Handle};
 use crate::http::error::Error;
 use crate::http::extract::{Api, Name, Query};
 use crate::http::reply::{self, Sender};
-use crate::logs::{Cursor, Options, Place, Watch, parse_time};
+use crate::logs::{Cursor, Journal, Options, Place, Source, Watch, parse_time};
 
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 const RAW: &str = "application/vnd.docker.raw-stream";
@@ -40,18 +40,34 @@ pub(crate) async fn handle(
         tail: query.text("tail").parse().ok(),
         framed,
     };
-    let Some(place) = app.containers.log_place(&handle)? else {
+    let Some(source) = app.containers.log_source(&handle)? else {
         return Err(Error::not_implemented("configured logging driver does not support reading"));
+    };
+    let follow = query.flag("follow");
+    let log = match source {
+        Source::Files(place) => Log::Files(place),
+        Source::Journal(id) => {
+            let journal = Journal::open(id, options).await.map_err(Error::internal)?;
+            Log::Journal(journal.into())
+        }
     };
     let media_type = if framed && api.since(MULTIPLEXED_SINCE) { MULTIPLEXED } else { RAW };
     let (sender, response) = reply::stream(media_type);
-    let follow = query.flag("follow");
     tokio::spawn(async move {
-        if let Err(error) = send(&handle, place, options, follow, &sender).await {
+        let sent = match log {
+            Log::Files(place) => send(&handle, place, options, follow, &sender).await,
+            Log::Journal(journal) => send_journal(&handle, *journal, follow, &sender).await,
+        };
+        if let Err(error) = sent {
             tracing::warn!(container.id = handle.id(), %error, "the log can not be read");
         }
     });
     Ok(response)
+}
+
+enum Log {
+    Files(Place),
+    Journal(Box<Journal>),
 }
 
 /// Sends what is there, then what comes, until the container has ended or the client has gone.
@@ -89,6 +105,36 @@ async fn send(
         tokio::select! {
             changed = watch.changed() => changed?,
             _ = &mut ended => last = true,
+            () = sender.closed() => return Ok(()),
+        }
+    }
+}
+
+/// The same from the journal, which tells by itself what comes.
+async fn send_journal(
+    handle: &Handle,
+    mut journal: Journal,
+    follow: bool,
+    sender: &Sender,
+) -> std::io::Result<()> {
+    let mut ended = std::pin::pin!(handle.wait(Condition::NotRunning).done());
+    let (mut following, mut last) = (false, !follow);
+    loop {
+        tokio::select! {
+            piece = journal.read() => match piece? {
+                Some(piece) => if sender.send(Bytes::from(piece)).await.is_err() {
+                    return Ok(());
+                },
+                None if last || following || journal.is_past() => return Ok(()),
+                None => {
+                    following = true;
+                    journal.go_on(true).await?;
+                }
+            },
+            _ = &mut ended, if following && !last => {
+                last = true;
+                journal.go_on(false).await?;
+            }
             () = sender.closed() => return Ok(()),
         }
     }

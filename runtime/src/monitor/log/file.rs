@@ -48,6 +48,11 @@ impl File {
         Ok(Self { path, file, size, limits: Limits { max_size, ..limits }, compressor: None })
     }
 
+    /// Bytes in the current one.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Whether the file, with so many bytes more, is to be rotated before the next entry.
     pub(super) fn is_full(&self, more: usize) -> bool {
         let size = self.size + more as u64;

@@ -2,11 +2,11 @@
 //! lines, or for values with line feeds the name, a line feed, the length (64 bits, little-endian)
 //! and the bytes. systemd: "Native Journal Protocol".
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use super::backlog::Backlog;
 use super::entry::Entry;
 use crate::monitor::output::Stream;
 
@@ -26,40 +26,8 @@ pub(super) struct Journal {
     entries: u64,
     waits: bool,
     /// Instead of waiting.
-    buffer: Option<Buffer>,
+    buffer: Option<Backlog>,
     datagram: Vec<u8>,
-}
-
-/// Entries that the journal has not taken yet, oldest first.
-#[derive(Debug)]
-struct Buffer {
-    entries: VecDeque<Vec<u8>>,
-    bytes: usize,
-    max: usize,
-}
-
-impl Buffer {
-    /// Keeps an entry if there is room; the only one may be longer than the buffer.
-    fn push(&mut self, entry: &[u8]) -> io::Result<()> {
-        if !self.entries.is_empty() && self.bytes + entry.len() > self.max {
-            let text = format!("the buffer of {} bytes before the journal is full", self.max);
-            return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
-        }
-        self.bytes += entry.len();
-        self.entries.push_back(entry.to_owned());
-        Ok(())
-    }
-
-    /// Sends what waits, until the journal takes no more.
-    fn empty_into(&mut self, socket: &UnixDatagram) {
-        while let Some(first) = self.entries.front() {
-            if socket.send_to(first, SOCKET).is_err() {
-                return;
-            }
-            self.bytes -= first.len();
-            self.entries.pop_front();
-        }
-    }
 }
 
 impl Journal {
@@ -71,7 +39,7 @@ impl Journal {
         let mut text = Vec::new();
         fields.iter().for_each(|(name, value)| field(&mut text, name, &[value.as_bytes()]));
         let (entries, waits, datagram) = (0, buffer.is_none(), Vec::new());
-        let buffer = buffer.map(|max| Buffer { entries: VecDeque::new(), bytes: 0, max });
+        let buffer = buffer.map(|max| Backlog::new(max, "journal"));
         Ok(Self { socket, fields: text, entries, waits, buffer, datagram })
     }
 
@@ -89,7 +57,10 @@ impl Journal {
         if entry.is_partial() {
             let ordinal = (entry.ordinal + 1).to_string();
             let last = if entry.complete { "true" } else { "false" };
-            field(&mut out, "CONTAINER_PARTIAL_MESSAGE", &[b"true"]);
+            // Docker's word for a line that goes on in the next entry.
+            if !entry.complete {
+                field(&mut out, "CONTAINER_PARTIAL_MESSAGE", &[b"true"]);
+            }
             field(&mut out, "CONTAINER_PARTIAL_ID", &[entry.line_id().as_bytes()]);
             field(&mut out, "CONTAINER_PARTIAL_ORDINAL", &[ordinal.as_bytes()]);
             field(&mut out, "CONTAINER_PARTIAL_LAST", &[last.as_bytes()]);
@@ -105,8 +76,8 @@ impl Journal {
             self.set_waits(sent.is_ok())?;
             return sent.map(drop);
         };
-        buffer.empty_into(&self.socket);
-        if buffer.entries.is_empty() {
+        buffer.empty_into(|entry| self.socket.send_to(entry, SOCKET).is_ok());
+        if buffer.is_empty() {
             match self.socket.send_to(out, SOCKET) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => return sent.map(drop),
@@ -118,18 +89,18 @@ impl Journal {
     /// Sends what waits, as far as the journal takes it. Whether something still waits.
     pub(super) fn catch_up(&mut self) -> bool {
         let Some(buffer) = &mut self.buffer else { return false };
-        buffer.empty_into(&self.socket);
-        !buffer.entries.is_empty()
+        buffer.empty_into(|entry| self.socket.send_to(entry, SOCKET).is_ok());
+        !buffer.is_empty()
     }
 
     /// The last chance for what waits: here the journal is waited for, each entry at most the usual time. Bytes that
     /// it did not take.
     pub(super) fn close(&mut self) -> usize {
         let Some(buffer) = &mut self.buffer else { return 0 };
-        if !buffer.entries.is_empty() && self.socket.set_nonblocking(false).is_ok() {
-            buffer.empty_into(&self.socket);
+        if !buffer.is_empty() && self.socket.set_nonblocking(false).is_ok() {
+            buffer.empty_into(|entry| self.socket.send_to(entry, SOCKET).is_ok());
         }
-        buffer.bytes
+        buffer.bytes()
     }
 
     fn set_waits(&mut self, waits: bool) -> io::Result<()> {

@@ -11,7 +11,15 @@ use super::*;
 fn log(path: &Path, max_size: Option<u64>, max_file: u32) -> Log {
     let form = LogForm::Json { attributes: Default::default() };
     let path = path.to_owned();
-    Log::open(LogConfig::File { form, path, max_size, max_file, compress: false }).unwrap()
+    let (compress, buffer) = (false, None);
+    Log::open(LogConfig::File { form, path, max_size, max_file, compress, buffer }).unwrap()
+}
+
+/// One that nothing waits for, with a buffer of so many bytes.
+fn hurried(path: &Path, max_size: Option<u64>, max_file: u32, buffer: usize) -> Log {
+    let form = LogForm::Json { attributes: Default::default() };
+    let (path, compress, buffer) = (path.to_owned(), false, Some(buffer));
+    Log::open(LogConfig::File { form, path, max_size, max_file, compress, buffer }).unwrap()
 }
 
 /// (text, stream, time) of the entries of a file.
@@ -104,29 +112,39 @@ fn pieces_of_any_size_give_the_same_entries() {
 
 #[test]
 fn rotation() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("x-json.log");
-    let mut kept = log(&path, Some(100), 3);
-    for number in 0..9 {
-        kept.output(Stream::Stdout, format!("{number}\n").as_bytes());
+    for apart in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x-json.log");
+        let mut kept = match apart {
+            false => log(&path, Some(100), 3),
+            true => hurried(&path, Some(100), 3, 1_000_000),
+        };
+        for number in 0..9 {
+            kept.output(Stream::Stdout, format!("{number}\n").as_bytes());
+        }
+        kept.close();
+        let texts = |name: &str| -> String {
+            entries(&directory.path().join(name)).into_iter().map(|(text, ..)| text).collect()
+        };
+        assert_eq!(
+            [texts("x-json.log"), texts("x-json.log.1"), texts("x-json.log.2")],
+            ["8\n", "6\n7\n", "4\n5\n"]
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
     }
-    kept.flush();
-    let texts = |name: &str| -> String {
-        entries(&directory.path().join(name)).into_iter().map(|(text, ..)| text).collect()
-    };
-    assert_eq!(
-        [texts("x-json.log"), texts("x-json.log.1"), texts("x-json.log.2")],
-        ["8\n", "6\n7\n", "4\n5\n"]
-    );
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
+}
 
+#[test]
+fn rotation_without_older_files() {
+    let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("single");
     let mut single = log(&path, Some(100), 1);
     for number in 0..5 {
         single.output(Stream::Stdout, format!("{number}\n").as_bytes());
     }
     single.flush();
-    assert_eq!(texts("single"), "4\n");
+    let texts: Vec<_> = entries(&path).into_iter().map(|(text, ..)| text).collect();
+    assert_eq!(texts, ["4\n"]);
 }
 
 /// Runs `work` in a thread that sees a small file system at `at`, which nobody else sees.
@@ -176,6 +194,97 @@ fn a_full_disk_is_told_and_tears_no_entry() {
     });
 }
 
+/// Calls `work` until there is news.
+fn news_after(log: &mut Log, mut work: impl FnMut(&mut Log)) -> Trouble {
+    for _ in 0..500 {
+        work(log);
+        log.flush();
+        if let Some(news) = log.news() {
+            return news;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("no news in five seconds");
+}
+
+#[test]
+fn a_full_disk_is_told_by_who_writes_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().to_owned();
+    with_file_system(directory.path(), "size=64k", move || {
+        let (path, filler) = (at.join("x-json.log"), at.join("filler"));
+        let mut log = hurried(&path, None, 1, 100_000);
+        fs::write(&filler, [0; 65536]).unwrap();
+        let more = |log: &mut Log| {
+            log.output(Stream::Stdout, format!("{}\n", "y".repeat(9000)).as_bytes())
+        };
+        let begun = news_after(&mut log, more);
+        assert!(!begun.over && begun.error.contains("No space"), "{begun:?}");
+        fs::remove_file(filler).unwrap();
+        let over = news_after(&mut log, |log| log.output(Stream::Stdout, b"again\n"));
+        assert!(over.over && over.lost >= 9000, "{over:?}");
+        log.output(Stream::Stdout, b"last\n");
+        log.close();
+        assert_eq!(entries(&path).last().unwrap().0, "last\n");
+    });
+}
+
+/// A pipe stands for a file on a disk that blocks: who opens it holds it open, so that writing waits for reading.
+#[test]
+fn a_disk_that_blocks_stops_nobody_who_may_not_wait() {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x-json.log");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let options =
+        fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).clone();
+    let mut disk = options.open(&path).unwrap();
+    let mut log = hurried(&path, None, 1, 20_000);
+    let begin = Instant::now();
+    for number in 0..20_000 {
+        log.output(Stream::Stdout, format!("{number}\n").as_bytes());
+    }
+    log.flush();
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    let begun = log.news().unwrap();
+    assert!(!begun.over && begun.error.contains("buffer of 20000 bytes"), "{begun:?}");
+    let mut read = Vec::new();
+    let mut drain = |disk: &mut fs::File| {
+        let end = disk.read_to_end(&mut read).unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::WouldBlock);
+    };
+    while log.next_flush().is_some() {
+        drain(&mut disk);
+        log.flush();
+    }
+    let over = news_after(&mut log, |log| {
+        drain(&mut disk);
+        log.output(Stream::Stdout, b"again\n");
+    });
+    assert!(over.over && over.lost > 500_000, "{over:?}");
+    // Longer than the child's last entries may take.
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| log.close());
+        while !closing.is_finished() {
+            drain(&mut disk);
+        }
+    });
+    drain(&mut disk);
+    let text = String::from_utf8(read).unwrap();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+            entry["log"].as_str().unwrap().trim_end().to_owned()
+        })
+        .collect();
+    let kept = lines.iter().take_while(|line| *line != "again").count();
+    let numbers: Vec<usize> = lines[..kept].iter().map(|line| line.parse().unwrap()).collect();
+    assert!(numbers == (0..kept).collect::<Vec<_>>() && (1000..10_000).contains(&kept), "{kept}");
+}
+
 #[test]
 fn the_journal_gets_entries_with_their_fields() {
     with_file_system(Path::new("/run"), "size=64k", || {
@@ -200,7 +309,8 @@ fn the_journal_gets_entries_with_their_fields() {
         assert!(!first.iter().any(|line| line.contains("PARTIAL")), "{first:?}");
         let (second, third) = (next(), next());
         for (lines, ordinal) in [(&second, 1), (&third, 2)] {
-            assert!(has(lines, "PRIORITY=3") && has(lines, "CONTAINER_PARTIAL_MESSAGE=true"));
+            assert!(has(lines, "PRIORITY=3") && has(lines, "CONTAINER_PARTIAL_LAST=false"));
+            assert!(has(lines, "CONTAINER_PARTIAL_MESSAGE=true"));
             assert!(has(lines, &format!("CONTAINER_PARTIAL_ORDINAL={ordinal}")), "{lines:?}");
         }
         assert!(has(&third, "MESSAGE=xxxxx"));
