@@ -6,7 +6,7 @@ UNITS  ?= /etc/systemd/system
 HOST   := $(shell rustc --print host-tuple 2>/dev/null)
 OUT    := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 
-.PHONY: help run stop build install test test-vm diff schema compat suite-docker-py suite-testcontainers deb lint bench root
+.PHONY: help run stop build install test test-vm diff schema compat suite-docker-py suite-testcontainers suite-oci deb lint bench root
 
 help:
 	@echo 'make run      build, start jockerd on a private socket, run a container'
@@ -66,6 +66,10 @@ compat: root
 suite-docker-py suite-testcontainers: suite-%:
 	@[ -n "$(SOCKET)" ] || { echo 'make $@ SOCKET=/path/to/a/daemon.sock' >&2; exit 1; }
 	tests/suites/$*.sh unix://$(SOCKET)
+
+# Other people's tests of OCI runtimes, for ours and for those that are installed.
+suite-oci: root build
+	tests/suites/oci.sh $(abspath $(OUT))/jocker-runtime $(shell command -v runc) $(shell command -v crun)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -92,7 +92,7 @@ const HELP: Verb = Verb {
     failure: 1,
     run: |_, parsed| {
         let verb = parsed.operands.first().and_then(|name| find(name));
-        println!("{}", verb.map_or_else(overview, usage));
+        report::show(verb.map_or_else(overview, usage));
         Ok(ExitCode::SUCCESS)
     },
 };
@@ -131,12 +131,12 @@ pub fn main() -> ExitCode {
         Err(error) => return Report::default().fail(&error, 1),
     };
     if globals.has("version") {
-        println!("jocker-runtime version {}", env!("CARGO_PKG_VERSION"));
-        println!("spec: {SPEC_VERSION}");
+        let version = env!("CARGO_PKG_VERSION");
+        report::show(format!("jocker-runtime version {version}\nspec: {SPEC_VERSION}"));
         return ExitCode::SUCCESS;
     }
     let Some((name, words)) = rest.split_first().filter(|_| !globals.has("help")) else {
-        println!("{}", overview());
+        report::show(overview());
         return ExitCode::SUCCESS;
     };
     let Some(verb) = find(name) else {
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
     };
     let done = arguments::parse(verb, words.to_vec()).and_then(|parsed| {
         if parsed.has("help") {
-            println!("{}", usage(verb));
+            report::show(usage(verb));
             return Ok(ExitCode::SUCCESS);
         }
         let manager = globals.value("cgroup-manager");
@@ -169,7 +169,8 @@ fn find(name: &str) -> Option<&'static Verb> {
 }
 
 fn overview() -> String {
-    let mut text = "jocker-runtime [flags] command [flags] [operands]\n\nCommands:\n".to_owned();
+    let mut text =
+        "Usage: jocker-runtime [flags] command [flags] [operands]\n\nCommands:\n".to_owned();
     for verb in VERBS {
         text += &format!("  {:<10} {}\n", verb.name, verb.about);
     }
@@ -179,5 +180,5 @@ fn overview() -> String {
 fn usage(verb: &Verb) -> String {
     let Verb { name, operands, about, flags, .. } = verb;
     let flags = arguments::describe(flags);
-    format!("jocker-runtime {name} [flags] {operands}\n\n{about}\n\nFlags:\n{flags}")
+    format!("Usage: jocker-runtime {name} [flags] {operands}\n\n{about}\n\nFlags:\n{flags}")
 }

@@ -143,13 +143,14 @@ pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
 /// host can not be entered, joins all that the plan names by path. To be called right before `clone3`.
 pub fn join_before_clone(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
     namespaces::join_pid(plan, target)?;
-    if plan.namespaces.user.is_some() {
+    if plan.namespaces.is_in_user() {
         namespaces::join_all(plan, None)?;
     }
     if plan.namespaces.create.contains(&Namespace::Time) {
         namespaces::unshare_time(&plan.namespaces.time_offsets)?;
     }
-    Ok(())
+    // The last: from there others of the host can not be entered.
+    namespaces::join_user(plan)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use link::exists as link_exists;
 pub use macvlan::{
     MacvlanMode, MadeParent, attach_macvlan, detach_inside, make_parent, remove_parent,
 };
-pub use netns::{create_netns, netns_of};
+pub use netns::{create_netns, netns_of, set_loopback_up};
 pub use nft::{RuleChanges, RuleSet, TABLE as NFT_TABLE, verify as verify_rules};
 pub use publish::{
     Protocol, Publication, publish, reserve, restore_published, unpublish, verify_published,

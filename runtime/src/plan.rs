@@ -105,6 +105,18 @@ pub struct Namespaces {
     pub time_offsets: Vec<TimeOffset>,
 }
 
+impl Namespaces {
+    /// The user namespace that is joined by its path.
+    pub(crate) fn joined_user(&self) -> Option<&JoinByPath> {
+        self.join.iter().find(|join| join.kind == Namespace::User)
+    }
+
+    /// Whether the container is in a user namespace, made or joined.
+    pub(crate) fn is_in_user(&self) -> bool {
+        self.user.is_some() || self.joined_user().is_some()
+    }
+}
+
 /// How far a clock of the container is off the host's; time_namespaces(7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOffset {

@@ -18,6 +18,8 @@ use crate::sys::{self, clone::Side};
 use crate::timeline::{Step, Timeline};
 use crate::userns;
 
+const STEP: &str = "process";
+
 /// What is started, and what it gets.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -100,7 +102,7 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
     if cgroup.own {
         timeline.mark(Step::GroupsMade);
     }
-    let moved = plan.namespaces.user.is_some() || plan.cgroup.unit.is_some();
+    let moved = plan.namespaces.is_in_user() || plan.cgroup.unit.is_some();
     let alone = !moved && goes_alone(&plan, &go);
     let group = prepare_clone(&plan, target.as_ref(), &cgroup);
     let group = group.inspect_err(|_| cgroup.remove())?;
@@ -119,12 +121,10 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
         timeline,
     };
     let cloned = match alone {
-        true => clone_alone(context, namespaces, group.as_ref()),
+        true => clone_alone(context, namespaces, group.as_ref()).attempt(STEP, || call(namespaces)),
         false => clone(context, &sync, namespaces, group.as_ref()),
     };
-    let (pid, pidfd) = cloned
-        .attempt("process", || format!("clone3({namespaces:#x})"))
-        .inspect_err(|_| cgroup.remove())?;
+    let (pid, pidfd) = cloned.inspect_err(|_| cgroup.remove())?;
     let attached = map_ids(&plan, pid, &sync).and_then(|()| match moved {
         true => attach(&plan.cgroup, &mut cgroup, pid, &sync, layout),
         false => Ok(()),
@@ -163,6 +163,10 @@ fn prepare_clone(
     target: Option<&OwnedFd>,
     cgroup: &OwnCgroup,
 ) -> Result<Option<OwnedFd>, StepError> {
+    if plan.namespaces.joined_user().is_some() {
+        // That is left to who clones it: this process stays where it may write to control groups.
+        return Ok(None);
+    }
     init::join_before_clone(plan, target.map(AsFd::as_fd))?;
     match &plan.cgroup.unit {
         Some(_) => Ok(None),
@@ -175,8 +179,13 @@ fn clone(
     sync: &OwnedFd,
     namespaces: u64,
     group: Option<&OwnedFd>,
-) -> rustix::io::Result<(i32, OwnedFd)> {
-    match sys::clone::clone(namespaces, group.map(AsFd::as_fd))? {
+) -> Result<(i32, OwnedFd), StepError> {
+    let side = match context.plan.namespaces.joined_user() {
+        Some(_) => userns::clone_there(context.plan, namespaces)?,
+        None => sys::clone::clone(namespaces, group.map(AsFd::as_fd))
+            .attempt(STEP, || call(namespaces))?,
+    };
+    match side {
         Side::Child => {
             context.timeline.mark(Step::Cloned);
             sys::process::close(&[sync.as_raw_fd()]);
@@ -184,6 +193,10 @@ fn clone(
         }
         Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
     }
+}
+
+fn call(namespaces: u64) -> String {
+    format!("clone3({namespaces:#x})")
 }
 
 /// In the memory that is here: nothing has to be copied. Returns when the program runs, or init has failed.
@@ -207,12 +220,14 @@ fn clone_alone(
     Ok(born)
 }
 
-/// Writes the maps of a new user namespace, and what init may not set from inside of one.
+/// Writes the maps of a new user namespace, and what init may not set from inside of any.
 fn map_ids(plan: &Plan, pid: i32, sync: &OwnedFd) -> Result<(), StepError> {
-    let Some(maps) = &plan.namespaces.user else {
+    if !plan.namespaces.is_in_user() {
         return Ok(());
-    };
-    userns::write_maps(pid, maps)?;
+    }
+    if let Some(maps) = &plan.namespaces.user {
+        userns::write_maps(pid, maps)?;
+    }
     for limit in &plan.process.rlimits {
         sys::process::set_rlimit(pid, limit.resource, limit.soft, limit.hard)
             .attempt("resource limit", || format!("prlimit({pid}, {limit:?})"))?;

@@ -10,6 +10,14 @@
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,9p' "$0"; exit 2; }
 out=${OUT:-$(mktemp -d)}; mkdir -p "$out"; out=$(cd "$out" && pwd)
+if [ $# -gt 1 ]; then
+  for runtime; do OUT=$out "$0" "$runtime"; done
+  exit
+fi
+if [ "$(basename "$1")" = crun ] && [ -d /sys/fs/cgroup/unified ] && [ -z "${APART:-}" ]; then
+  export OUT=$out APART=1
+  exec unshare -m --propagation private sh -c 'mount -t tmpfs none /sys/fs/cgroup/unified && exec "$@"' sh "$0" "$1"
+fi
 
 checkout() { # NAME URL DIR
   [ -n "$3" ] && { echo "$3"; return; }
@@ -31,11 +39,6 @@ done
 exec $1 "\${args[@]}"
 END
     ;;
-  crun) cat >"$path" <<END
-#!/bin/bash
-exec unshare -m --propagation private sh -c 'if [ -d /sys/fs/cgroup/unified ]; then mount -t tmpfs none /sys/fs/cgroup/unified; fi; exec "\$@"' sh $1 "\$@"
-END
-    ;;
   *) printf '#!/bin/sh\nexec %s "$@"\n' "$1" >"$path" ;;
   esac
   chmod +x "$path"; echo "$path"
@@ -51,7 +54,10 @@ crun_tests() { # NAME WRAPPER
   cd "$dir"
   for file in "$crun"/tests/test_*.py; do
     local name; name=$(basename "$file" .py)
-    INIT=$dir/init OCI_RUNTIME=$2 timeout "${LIMIT:-300}" python3 "$file" >"$out/$1.crun.$name.txt" 2>&1 || true
+    local only=
+    # It waits for ever for a listener that only crun's own annotation names.
+    [ "$name" != test_seccomp ] || [ "$1" = crun ] || only=$(sed -nE 's/^    "([a-z-]+)": test_.*/\1/p' "$file" | grep -v '^seccomp-listener$' | tr '\n' ' ')
+    env ${only:+"RUN_TESTS=$only"} INIT="$dir/init" OCI_RUNTIME="$2" timeout "${LIMIT:-300}" python3 "$file" >"$out/$1.crun.$name.txt" 2>&1 || true
     sed -nE 's/^(not ok|ok) [0-9]+ - (\S+)( #SKIP)?.*/\1\3\t\2/p' "$out/$1.crun.$name.txt" |
       sed "s/^ok #SKIP/skip/; s/\t/\tcrun $name /"
   done
@@ -75,9 +81,9 @@ tools_tests() { # NAME WRAPPER
 crun= tools=
 [ "${ONLY:-crun}" = crun ] && crun=$(checkout crun https://github.com/containers/crun "${CRUN:-}")
 [ "${ONLY:-tools}" = tools ] && tools=$(checkout runtime-tools https://github.com/opencontainers/runtime-tools "${RUNTIME_TOOLS:-}")
-for runtime; do
-  name=$(basename "$runtime"); path=$(wrapper "$(command -v "$runtime")")
-  { [ -z "$crun" ] || crun_tests "$name" "$path"; [ -z "$tools" ] || tools_tests "$name" "$path"; } >"$out/$name.tsv"
-  echo "$name: $(cut -f1 "$out/$name.tsv" | sort | uniq -c | tr '\n' ' ')"
+name=$(basename "$1") path=$(wrapper "$(command -v "$1")")
+if [ -n "$crun" ]; then crun_tests "$name" "$path" >"$out/$name.crun.tsv"; fi
+if [ -n "$tools" ]; then tools_tests "$name" "$path" >"$out/$name.tools.tsv"; fi
+for table in "$out/$name".*.tsv; do
+  echo "$table: $(cut -f1 "$table" | sort | uniq -c | tr '\n' ' ')"
 done
-echo "results by test: $out/*.tsv"

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::arguments::{Flag, Parsed};
 use super::directory::Directory;
 use super::error::CommandError;
-use super::{Globals, Verb};
+use super::{Globals, Verb, report};
 use crate::cgroup::{self, Stats};
 use crate::hooks::Status;
 
@@ -47,7 +47,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         return Err(CommandError::State(format!("container with id {id} is not running")));
     }
     let group = record.cgroup(&layout);
-    println!("{}", line(id, &group.stats()?));
+    report::show(line(id, &group.stats()?).to_string());
     if parsed.has("stats") {
         return Ok(ExitCode::SUCCESS);
     }
@@ -59,11 +59,11 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         let now = group.oom_kills();
         if now > kills {
             kills = now;
-            println!("{}", json!({"type": "oom", "id": id}));
+            report::show(json!({"type": "oom", "id": id}).to_string());
         }
         if since >= interval {
             since = Duration::ZERO;
-            println!("{}", line(id, &group.stats()?));
+            report::show(line(id, &group.stats()?).to_string());
         }
     }
     Ok(ExitCode::SUCCESS)

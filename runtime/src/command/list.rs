@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::arguments::{Flag, Parsed};
 use super::error::CommandError;
 use super::state::{self, Full};
-use super::{Globals, Verb, directory};
+use super::{Globals, Verb, directory, report};
 use crate::cgroup;
 
 pub(super) const VERB: Verb = Verb {
@@ -29,12 +29,12 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     let all: Vec<Full> =
         ids.iter().filter_map(|id| state::full(&globals.root, id, &layout).ok()).collect();
     if parsed.has("quiet") {
-        all.iter().for_each(|one| println!("{}", one.state.id));
+        all.iter().for_each(|one| report::show(&one.state.id));
         return Ok(ExitCode::SUCCESS);
     }
     match parsed.value("format").unwrap_or("table") {
         "json" => state::print(&all)?,
-        "table" => print!("{}", table(&all)),
+        "table" => report::show(table(&all).trim_end()),
         other => return Err(CommandError::Usage(format!("invalid format option: {other:?}"))),
     }
     Ok(ExitCode::SUCCESS)

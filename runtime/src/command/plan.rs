@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::arguments::{Flag, Parsed};
 use super::bundle::Bundle;
 use super::error::CommandError;
-use super::{Globals, Verb, make, state};
+use super::{Globals, Verb, make, report, state};
 use crate::plan::Host;
 
 pub(super) const VERB: Verb = Verb {
@@ -24,7 +24,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     let plan = Bundle::load(globals, parsed, id, &Host::probe())?.plan;
     match parsed.value("format").unwrap_or("text") {
         "json" => state::print(&plan)?,
-        "text" => print!("{}", plan.describe()),
+        "text" => report::show(plan.describe().trim_end()),
         other => return Err(CommandError::Usage(format!("invalid format option: {other:?}"))),
     }
     Ok(ExitCode::SUCCESS)

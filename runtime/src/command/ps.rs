@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use super::arguments::{Flag, Parsed};
 use super::directory::Directory;
 use super::error::CommandError;
-use super::{Globals, Verb};
+use super::{Globals, Verb, report};
 use crate::cgroup;
 
 pub(super) const VERB: Verb = Verb {
@@ -26,9 +26,9 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     match parsed.value("format").unwrap_or("table") {
         "json" => {
             let text = serde_json::to_string(&pids);
-            println!("{}", text.map_err(|error| CommandError::State(error.to_string()))?);
+            report::show(text.map_err(|error| CommandError::State(error.to_string()))?);
         }
-        "table" => print!("{}", table(&pids, &parsed.operands[1..])?),
+        "table" => report::show(table(&pids, &parsed.operands[1..])?.trim_end()),
         other => return Err(CommandError::Usage(format!("invalid format option: {other:?}"))),
     }
     Ok(ExitCode::SUCCESS)

@@ -16,6 +16,11 @@ pub(super) struct Report {
     json: bool,
 }
 
+/// Prints an answer and a line feed. Who reads no further has what they want.
+pub(super) fn show(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+}
+
 impl Report {
     /// Opens the log. Without a file, standard error is all there is.
     pub(super) fn open(path: Option<&str>, format: Option<&str>) -> Result<Self, CommandError> {

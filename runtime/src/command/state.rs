@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::arguments::Parsed;
 use super::directory::Directory;
 use super::error::CommandError;
-use super::{Globals, Verb};
+use super::{Globals, Verb, report};
 use crate::cgroup::{self, Layout};
 use crate::hooks::ContainerState;
 
@@ -45,7 +45,7 @@ pub(super) fn full(root: &Path, id: &str, layout: &Layout) -> Result<Full, Comma
 pub(super) fn print(value: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| CommandError::State(error.to_string()))?;
-    println!("{text}");
+    report::show(text);
     Ok(())
 }
 

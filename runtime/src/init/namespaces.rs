@@ -8,7 +8,8 @@ use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
 };
 
-use crate::error::{Attempt, StepError};
+use crate::error::{Attempt, StepError, StepErrorKind};
+use crate::network;
 use crate::plan::{Namespace, Plan, TimeOffset};
 
 const STEP: &str = "namespaces";
@@ -24,12 +25,18 @@ pub(super) fn join_pid(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<()
     Ok(())
 }
 
-/// Joins the namespaces that the plan names by path, except the pid namespace. A network namespace
+/// Joins the user namespace that the plan names by path.
+pub(super) fn join_user(plan: &Plan) -> Result<(), StepError> {
+    plan.namespaces.joined_user().map_or(Ok(()), |join| by_path(join.kind, &join.path))
+}
+
+/// Joins the namespaces that the plan names by path, except those of pids and users. A network namespace
 /// that comes by descriptor goes before the one by path.
 pub(super) fn join_all(plan: &Plan, netns: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
     for join in &plan.namespaces.join {
         let by_descriptor = join.kind == Namespace::Network && netns.is_some();
-        if join.kind != Namespace::Pid && !by_descriptor {
+        let is_apart = matches!(join.kind, Namespace::Pid | Namespace::User);
+        if !is_apart && !by_descriptor {
             by_path(join.kind, &join.path)?;
         }
     }
@@ -68,6 +75,14 @@ pub(super) fn unshare_time(offsets: &[TimeOffset]) -> Result<(), StepError> {
     let text: String = offsets.iter().map(line).collect();
     std::fs::write("/proc/self/timens_offsets", &text)
         .attempt(STEP, || format!("write(\"/proc/self/timens_offsets\", {text:?})"))
+}
+
+/// Sets `lo` up in a new network namespace, as runc does: nobody else does it there.
+pub(super) fn set_loopback_up() -> Result<(), StepError> {
+    let failed = |error: network::NetworkError| {
+        StepError::refused("loopback", error.to_string(), StepErrorKind::Other)
+    };
+    network::set_loopback_up().map_err(failed)
 }
 
 /// Becomes the user namespace's root: until now the process has an id that is not mapped there.

@@ -38,7 +38,7 @@ pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepErr
     })?;
     let sync = sync.as_fd();
     streams::new_session()?;
-    let in_user_namespace = plan.namespaces.user.is_some();
+    let in_user_namespace = plan.namespaces.is_in_user();
     if in_user_namespace {
         expect(sync, ToInit::Mapped)?;
         namespaces::become_root()?;
@@ -51,6 +51,9 @@ pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepErr
     if !in_user_namespace {
         namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
         timeline.mark(Step::NamespacesJoined);
+    }
+    if netns.is_none() && plan.namespaces.create.contains(&Namespace::Network) {
+        namespaces::set_loopback_up()?;
     }
     let (terminal, after) = furnish(plan, rootfs, &context.stdio, &mut mounted, &mut timeline)?;
 

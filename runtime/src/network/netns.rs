@@ -33,6 +33,14 @@ pub fn create_netns() -> Result<OwnedFd, NetworkError> {
     Ok(netns)
 }
 
+/// Sets `lo` up in the calling thread's network namespace.
+///
+/// # Errors
+/// Fails without `CAP_NET_ADMIN` there.
+pub fn set_loopback_up() -> Result<(), NetworkError> {
+    open_route_socket()?.execute(vec![link::up("set lo up", LOOPBACK_INDEX, NLM_F_ACK)])
+}
+
 /// Lets an interface of the calling thread's network namespace have IPv6.
 pub(super) fn switch_on_v6(interface: &str) -> Result<(), NetworkError> {
     super::sysctl::set(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0")

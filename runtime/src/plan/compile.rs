@@ -147,10 +147,6 @@ fn namespaces(linux: &Linux) -> Result<Namespaces, PlanError> {
         match namespace.path() {
             None => all.create.push(kind),
             Some(path) if path.as_os_str().is_empty() => all.create.push(kind),
-            Some(_) if kind == Namespace::User => {
-                let path = format!("{field}.path");
-                return Err(refuse::unsupported(path, "to join a user namespace"));
-            }
             Some(path) => all.join.push(JoinByPath { kind, path: path.clone() }),
         }
     }

@@ -21,6 +21,7 @@ pub(crate) enum Side {
 
 /// Clones the calling process: a copy of its memory and descriptors, in new namespaces by the
 /// `CLONE_NEW*` bits of `namespaces`, on version 2 directly in the control group `group`.
+/// `CLONE_PARENT` among the bits makes it a sibling.
 ///
 /// Only for processes with one thread: the child has a copy of this thread alone, and locks that
 /// others held would stay locked.
@@ -79,7 +80,11 @@ fn arguments(
         pidfd: std::ptr::from_mut(pidfd) as u64,
         child_tid: 0,
         parent_tid: 0,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling gets that of this process; clone3 refuses another.
+        exit_signal: match namespaces & libc::CLONE_PARENT as u64 {
+            0 => libc::SIGCHLD as u64,
+            _ => 0,
+        },
         stack: 0,
         stack_size: 0,
         tls: 0,

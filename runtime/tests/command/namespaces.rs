@@ -89,6 +89,65 @@ fn namespaces_by_path() {
 }
 
 #[test]
+fn a_user_namespace_by_path() {
+    if !possible() {
+        return;
+    }
+    let open = |bed: &Bed| {
+        for path in ["bundle", ""] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(bed.path(path), mode).unwrap();
+        }
+    };
+    let mut first = Bed::new("exec sleep 100");
+    let maps = json!([{"containerID": 0, "hostID": 100_000, "size": 1000}]);
+    first.spec["linux"]["uidMappings"] = maps.clone();
+    first.spec["linux"]["gidMappings"] = maps;
+    first.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    open(&first);
+    first.start();
+    let pid = first.pid();
+    let script = "for n in user net; do readlink /proc/self/ns/$n; done; id -u; cat /proc/self/uid_map; hostname; \
+        cat /proc/self/oom_score_adj; test -w /dev/null && echo null";
+    let mut second = Bed::new(script);
+    second.spec["hostname"] = json!("second");
+    second.spec["process"]["oomScoreAdj"] = json!(300);
+    let by_path =
+        |kind: &str, file: &str| json!({"type": kind, "path": format!("/proc/{pid}/ns/{file}")});
+    second.spec["linux"]["namespaces"] = json!([
+        by_path("user", "user"), {"type": "mount"}, {"type": "pid"}, {"type": "uts"}, by_path("network", "net"),
+    ]);
+    open(&second);
+    let output = second.must(&["run", "ID"]);
+    let link = |file: &str| {
+        std::fs::read_link(format!("/proc/{pid}/ns/{file}")).unwrap().display().to_string()
+    };
+    let (user, net) = (link("user"), link("net"));
+    let expected = [&user, &net, "0", "0", "100000", "1000", "second", "300", "null"];
+    assert_eq!(output.split_whitespace().collect::<Vec<_>>(), expected);
+    second.must(&["delete", "--force", "ID"]);
+
+    second.spec["linux"]["namespaces"][0]["path"] = json!("/proc/self/ns/net");
+    let output = second.run(&["run", "ID"]);
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && why.contains("namespaces: setns"), "{why}");
+}
+
+#[test]
+fn a_new_network_has_its_loopback() {
+    if !possible() {
+        return;
+    }
+    let mut bed = Bed::new("grep -c 127.0.0.1 /proc/net/fib_trie");
+    let namespaces = bed.spec["linux"]["namespaces"].as_array_mut().unwrap();
+    if !namespaces.contains(&json!({"type": "network"})) {
+        namespaces.push(json!({"type": "network"}));
+    }
+    // In two tables: the address is there only while the interface is up.
+    assert_eq!(bed.must(&["run", "ID"]), "2\n");
+}
+
+#[test]
 fn a_tmpfs_with_what_was_there() {
     if !possible() {
         return;

@@ -243,8 +243,12 @@ fn a_disk_that_blocks_stops_nobody_who_may_not_wait() {
     let mut disk = options.open(&path).unwrap();
     let mut log = hurried(&path, None, 1, 20_000);
     let begin = Instant::now();
-    for number in 0..20_000 {
+    for number in 0..30_000 {
         log.output(Stream::Stdout, format!("{number}\n").as_bytes());
+        if number == 20_000 {
+            // By then the child has written as much as it can.
+            std::thread::sleep(Duration::from_millis(300));
+        }
     }
     log.flush();
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
@@ -263,7 +267,7 @@ fn a_disk_that_blocks_stops_nobody_who_may_not_wait() {
         drain(&mut disk);
         log.output(Stream::Stdout, b"again\n");
     });
-    assert!(over.over && over.lost > 500_000, "{over:?}");
+    assert!(over.over && over.lost > 100_000, "{over:?}");
     // Longer than the child's last entries may take.
     std::thread::scope(|scope| {
         let closing = scope.spawn(|| log.close());
@@ -282,7 +286,8 @@ fn a_disk_that_blocks_stops_nobody_who_may_not_wait() {
         .collect();
     let kept = lines.iter().take_while(|line| *line != "again").count();
     let numbers: Vec<usize> = lines[..kept].iter().map(|line| line.parse().unwrap()).collect();
-    assert!(numbers == (0..kept).collect::<Vec<_>>() && (1000..10_000).contains(&kept), "{kept}");
+    assert!(numbers[..500] == (0..500).collect::<Vec<_>>() && numbers.is_sorted());
+    assert!(kept < 15_000, "{kept}");
 }
 
 #[test]
