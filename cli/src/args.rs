@@ -42,11 +42,11 @@ Containers                Inside containers         Images
   update  Its limits        events  As they happen    image   Prune
   ps      List              info    Of the daemon     network Create, connect
   plan    Of a start        version Of both           volume  Create, ls, rm
-  timeline  How it went     completion  For shells    system  Disk use, prune
+  timeline  How it went     debug   For a report      system  Disk use, prune
+                            completion  For shells
 Options
   -H, --host URL   Socket; else JOCKER_HOST, DOCKER_HOST, /var/run/jocker.sock
-  -v, --version    Show the client's version
-      --help       Show this
+  -v, --version    Show the client's version; --help: show this
 jocker COMMAND --help says more. For example: jocker run --rm busybox echo hi
 ";
 
@@ -161,8 +161,17 @@ pub(crate) enum Command {
     Info(FormatArgs),
     /// Get real time events from the daemon
     Events(EventsArgs),
+    /// Gather what the report of a bug needs in one archive
+    Debug(DebugArgs),
     /// Print a shell's completion script
     Completion(CompletionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DebugArgs {
+    /// The archive's name (default "jocker-debug-<time>.tar.gz")
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,11 @@ impl Client {
         Self { host, inner }
     }
 
+    /// Where the daemon listens.
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// The API version in use.
     pub(crate) fn api_version(&self) -> &'static str {
         API_VERSION

@@ -13,6 +13,7 @@ mod completion;
 mod cp;
 mod create;
 mod credentials;
+mod debug;
 mod df;
 mod diff;
 mod each;
@@ -137,6 +138,7 @@ pub(crate) async fn dispatch(client: &Client, command: Command) -> Outcome {
         Command::Version(args) => version::version(client, args).await,
         Command::Info(args) => info::info(client, args).await,
         Command::Events(args) => events::events(client, args).await,
+        Command::Debug(args) => debug::debug(client, args).await,
         Command::Completion(args) => completion::completion(&args),
     }
 }

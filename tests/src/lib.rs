@@ -15,6 +15,7 @@
 //! registry  a registry in this process, with faults; debian_registry: a real one
 //! differ    the same requests to two daemons, and what differs in the answers
 //! churn     many clients, random requests, deaths of the daemon, and what must hold afterwards
+//! mutant    requests that no client would send
 //! monitor   a monitor that plays what was recorded of another build's
 //! schema    answers against a description of the API
 //! audit     what a daemon may leave behind: mounts, links, namespaces, cgroups, processes, files
@@ -31,6 +32,7 @@ pub mod elsewhere;
 pub mod image;
 pub mod isolation;
 pub mod monitor;
+pub mod mutant;
 pub mod network;
 pub mod packages;
 pub mod patience;

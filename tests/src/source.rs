@@ -1,5 +1,6 @@
 //! The project's own tree, for the tests that keep it tidy.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,20 @@ pub fn files(ending: &str) -> Vec<Source> {
 #[track_caller]
 pub fn file(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// `METHOD /path` of each row of the router's table.
+pub fn routes() -> BTreeSet<String> {
+    let text = file("daemon/src/http/router.rs");
+    let table = text.split("fn table()").nth(1).expect("the table");
+    let table = table.split("\n}").next().expect("its end");
+    let mut routes = BTreeSet::new();
+    for row in table.lines().map(str::trim) {
+        let Some((method, rest)) = row.split_once("(\"") else { continue };
+        let Some((path, _)) = rest.split_once('"') else { continue };
+        routes.insert(format!("{} {path}", method.to_uppercase()));
+    }
+    routes
 }
 
 fn collect(dir: &Path, ending: &str, into: &mut Vec<Source>) {

@@ -4,20 +4,6 @@ use std::collections::BTreeSet;
 
 use harness::source;
 
-/// `METHOD /path` of each row of the table.
-fn routes() -> BTreeSet<String> {
-    let text = source::file("daemon/src/http/router.rs");
-    let table = text.split("fn table()").nth(1).expect("the table");
-    let table = table.split("\n}").next().expect("its end");
-    let mut routes = BTreeSet::new();
-    for row in table.lines().map(str::trim) {
-        let Some((method, rest)) = row.split_once("(\"") else { continue };
-        let Some((path, _)) = rest.split_once('"') else { continue };
-        routes.insert(format!("{} {path}", method.to_uppercase()));
-    }
-    routes
-}
-
 fn named() -> BTreeSet<String> {
     let files =
         source::files(".rs").into_iter().filter(|file| file.path.starts_with("tests/tests/"));
@@ -28,7 +14,7 @@ fn named() -> BTreeSet<String> {
 
 #[test]
 fn every_endpoint_has_a_test() {
-    let routes = routes();
+    let routes = source::routes();
     assert!(routes.len() > 20, "the table is not understood: {routes:?}");
     let named = named();
     let missing: Vec<_> = routes.difference(&named).collect();
@@ -37,7 +23,7 @@ fn every_endpoint_has_a_test() {
 
 #[test]
 fn no_test_names_an_endpoint_that_is_not_there() {
-    let (routes, named) = (routes(), named());
+    let (routes, named) = (source::routes(), named());
     let strange: Vec<_> = named.difference(&routes).collect();
     assert!(strange.is_empty(), "{strange:?} are not in the router's table");
 }
