@@ -1,12 +1,13 @@
 #!/bin/sh
-# Makes a Debian package of binaries that are built. Usage: deb.sh DIRECTORY-OF-THE-BINARIES DIRECTORY-FOR-THE-PACKAGE
+# Makes a Debian package of binaries that are built.
+# Usage: deb.sh DIRECTORY-OF-THE-BINARIES DIRECTORY-FOR-THE-PACKAGE [VERSION]
 #
 # An upgrade restarts the daemon and no container; a removal stops both, a purge takes the data, too.
 set -eu
 
 bin=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml" | head -n 1)
+version=${3:-$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml" | head -n 1)}
 architecture=$(dpkg --print-architecture)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT

@@ -1,5 +1,6 @@
 #!/bin/bash
-# run.sh - tries what needs a machine of its own: control groups of version 2, systemd as process 1, power cuts.
+# run.sh - tries what needs a machine of its own: control groups of version 2, systemd as process 1, power cuts,
+# the Debian package.
 #   run.sh RUNNER BINARIES [BOOT...]
 # BINARIES holds static jockerd, jocker and jocker-runtime. BOOTs are the names of functions below; all in order if none is named.
 #
@@ -10,7 +11,7 @@
 # that resets itself (sysrq b) just ends: a power cut. It needs bash, coreutils, jq, iproute2 and procps; no network.
 set -euo pipefail
 
-[ $# -ge 2 ] || { sed -n '2,11p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,12p' "$0"; exit 2; }
 runner=$1 binaries=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,6 +45,13 @@ boot() {
 
 groups() { boot 0 groups devices runtime systemd; }
 units() { boot 0 units; }
+package() {
+    for version in old new; do
+        "$root/contrib/deb.sh" "$binaries" "$work/$version" $([ $version = old ] || echo 99.0)
+        install -D -m 0644 "$work/$version"/*.deb "$work/share/packages/$version.deb"
+    done
+    boot 0 package
+}
 cuts() {
     rm -f "$work/data.img"
     boot 1 prepare cut-in-load
@@ -53,7 +61,7 @@ cuts() {
 
 failed=0
 share
-for name in ${@:-groups units cuts}; do
+for name in ${@:-groups units package cuts}; do
     "$name"
 done
 [ "$failed" = 0 ] && echo 'every check passed'
