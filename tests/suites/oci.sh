@@ -1,14 +1,15 @@
 #!/bin/bash
 # oci.sh RUNTIME… - runs other people's tests of OCI runtimes against each RUNTIME (a path), and writes what became of each
-# test as a table with a column for each runtime.
+# test as tables: RUNTIME.SUITE.tsv.
 #   CRUN=DIR           a checkout of containers/crun, for its Python tests; without it one is cloned
 #   RUNTIME_TOOLS=DIR  a checkout of opencontainers/runtime-tools; without it one is cloned
-#   OUT=DIR            where outputs and results.tsv go; a new directory by default
+#   OUT=DIR            where outputs and tables go; a new directory by default
 #   ONLY=crun|tools    one of the two suites
-# Needs root, gcc, libseccomp-dev, python3, git and, for runtime-tools, go. runc is told nothing of the two options that only crun and Jocker
+# An old crun is told that specs are of version 1.0.2, which it knows.
+# Needs root, gcc, libseccomp-dev, python3, git and, for runtime-tools, go. runc is not told the two options that only crun and Jocker
 # know; crun, which refuses hybrid control groups, gets a mount namespace without the second hierarchy.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,9p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,10p' "$0"; exit 2; }
 out=${OUT:-$(mktemp -d)}; mkdir -p "$out"; out=$(cd "$out" && pwd)
 if [ $# -gt 1 ]; then
   for runtime; do OUT=$out "$0" "$runtime"; done
@@ -37,6 +38,16 @@ while [ \$# -gt 0 ]; do
   shift
 done
 exec $1 "\${args[@]}"
+END
+    ;;
+  crun) cat >"$path" <<END
+#!/bin/bash
+bundle=.
+for at in \$(seq \$#); do
+  case \${!at} in -b|--bundle) next=\$((at + 1)); bundle=\${!next} ;; --bundle=*) bundle=\${!at#*=} ;; esac
+done
+[ ! -f "\$bundle/config.json" ] || sed -i 's/"ociVersion": *"1[0-9.]*"/"ociVersion":"1.0.2"/' "\$bundle/config.json"
+exec $1 "\$@"
 END
     ;;
   *) printf '#!/bin/sh\nexec %s "$@"\n' "$1" >"$path" ;;
