@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use harness::audit::{cgroups_of_container, pids_of_container};
 use harness::daemon::Options;
-use harness::{Daemon, becomes, eventually};
+use harness::{Client, Daemon, becomes, eventually};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -105,4 +105,33 @@ fn the_root_s_file_system_does_not_answer() {
     drop(silent);
     daemon.start_container(&id);
     assert_eq!(daemon.wait(&id), 0);
+}
+
+#[test]
+fn a_start_that_was_begun_by_a_daemon_before_is_given_up_too() {
+    let options = Options::new().arg("--start-timeout").arg("4");
+    let Some(mut daemon) = options.clone().start() else { return };
+    let place = TempDir::new().expect("a directory");
+    fs::create_dir(place.path().join("silent")).expect("a directory");
+    let _silent = Silent::at(&place.path().join("silent"));
+    let id = daemon.create(&json!({ "Cmd": ["/bound/silent/program"],
+        "HostConfig": bind(place.path()) }));
+    let (socket, path) = (daemon.socket().to_owned(), format!("/containers/{id}/start"));
+    // Its connection ends with the daemon.
+    let starting = std::thread::spawn(move || Client::new(&socket).post(&path).status);
+    eventually("init", Duration::from_secs(10), || {
+        (!pids_of_container(&id).is_empty()).then_some(())
+    });
+    daemon.kill9();
+    let _no_answer = starting.join();
+    daemon.start_again(&options);
+    let error = eventually("the end of the start", Duration::from_secs(20), || {
+        let error = daemon.inspect(&id)["State"]["Error"].as_str().map(str::to_owned);
+        error.filter(|error| !error.is_empty())
+    });
+    assert!(error.ends_with("no answer after 4 s"), "{error}");
+    assert_eq!(daemon.inspect(&id)["State"]["Status"], "created");
+    let gone = becomes(Duration::from_secs(5), || pids_of_container(&id).is_empty());
+    assert!(gone, "{:?}", pids_of_container(&id));
+    assert_eq!(daemon.run(&json!({ "Cmd": ["sh", "-c", "exit 4"] })).code, 4);
 }

@@ -151,6 +151,7 @@ impl Actor {
     async fn adopted(mut self, first: First) {
         match first {
             First::GoOn => {
+                self.bound_inherited_start();
                 self.see_whether_frozen();
                 self.answer_again().await;
                 self.watch_health();

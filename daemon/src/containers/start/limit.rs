@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use runtime::launch::MonitorPid;
 use runtime::process;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::FAILED_EXIT_CODE;
 use crate::containers::actor::Actor;
@@ -96,6 +96,13 @@ impl Actor {
         Ok(())
     }
 
+    /// A start that a daemon before this one began has the whole limit again.
+    pub(in crate::containers) fn bound_inherited_start(&mut self) {
+        if self.inherited_start {
+            self.start_limit = Instant::now().checked_add(self.service.start_limit);
+        }
+    }
+
     /// The start has taken too long: everything of it is ended, and whoever waits hears how far it had come.
     pub(in crate::containers) async fn start_hangs(&mut self) {
         if self.progress.state != State::Starting {
@@ -106,9 +113,15 @@ impl Actor {
         let why = format!("start of container: {stuck}: no answer after {limit} s");
         tracing::error!(container.id = self.definition.id, why, "a start is given up");
         self.control = None;
-        end_monitor(self.monitor.take());
+        // Whoever inherited the start knows the monitor by its child alone.
+        end_monitor(self.monitor.take().or_else(|| self.parent_of_init()));
         self.clear_cgroup().await;
         self.failed(FAILED_EXIT_CODE, Error::Internal(why)).await;
+    }
+
+    fn parent_of_init(&self) -> Option<MonitorPid> {
+        let init = *self.cgroup().pids().ok()?.first()?;
+        status(init, "PPid:")?.parse().ok().map(MonitorPid)
     }
 
     /// The step that hangs, and in what state the process is that does it.
@@ -140,9 +153,14 @@ pub(in crate::containers) fn end_monitor(monitor: Option<MonitorPid>) {
 
 /// As in proc_pid_status(5): `D (disk sleep)`, `T (stopped)`.
 fn state(pid: i32) -> Option<String> {
+    status(pid, "State:")
+}
+
+/// A line of proc_pid_status(5).
+fn status(pid: i32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let state = status.lines().find_map(|line| line.strip_prefix("State:"))?;
-    Some(state.trim().replace('\t', " "))
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim().replace('\t', " "))
 }
 
 #[cfg(test)]
