@@ -110,3 +110,37 @@ fn a_dev_that_is_a_link_gets_no_nodes() {
     assert!(!output.status.success());
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }
+
+/// The caller has a key that only those see who have its session's keyring.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn keys_of_the_caller_s_session_stay_there() {
+    // Perl is on every Debian, keyctl(1) is not. Calls: 250 is keyctl(2) (1: new session, 5: permissions), 248 add_key(2).
+    const WITH_A_KEY: &str = r#"
+        my ($type, $name, $data) = ("user", "secret-of-the-host", "x");
+        syscall(250, 1, 0) > 0 or die "session: $!";
+        my $key = syscall(248, $type, $name, $data, 1, -3);
+        $key > 0 or die "key: $!";
+        syscall(250, 5, $key, 0x3f000000) == 0 or die "permissions: $!";
+        exec @ARGV;
+    "#;
+    if !possible() {
+        return;
+    }
+    let bed = Bed::new("grep -c secret-of-the-host /proc/keys");
+    fs::write(bed.path("bundle/config.json"), bed.spec.to_string()).unwrap();
+    let seen = |bed: &Bed, arguments: &[&str]| {
+        let command = bed.command(arguments);
+        let mut perl = std::process::Command::new("perl");
+        perl.args(["-e", WITH_A_KEY]).arg(command.get_program()).args(command.get_args());
+        let output = perl.current_dir(bed.path("bundle")).output().unwrap();
+        assert_eq!(crate::bed::text(&output.stderr), "");
+        crate::bed::text(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(seen(&bed, &["run", "--no-new-keyring", "ID"]), "1");
+    assert_eq!(seen(&bed, &["run", "ID"]), "0");
+    let running = Bed::new("exec sleep 100");
+    running.start();
+    let grep = ["exec", "ID", "sh", "-c", "grep -c secret-of-the-host /proc/keys"];
+    assert_eq!(seen(&running, &grep), "0");
+}
