@@ -44,6 +44,8 @@ pub(crate) fn clone(namespaces: u64, group: Option<BorrowedFd<'_>>) -> Result<Si
 /// As [`clone`], but the child has this process's memory itself, and the caller stands still until the child has
 /// executed a program or ended: no page is copied, none is touched for the first time twice. Descriptors are copied.
 ///
+/// One memory is one fate: if the kernel kills the child for want of memory, it kills the caller, too.
+///
 /// The child does `run`, and ends with [`FAILED`] if that comes back. What it leaves in memory stays there, so whoever
 /// moves something with descriptors into it has to close the caller's own ones; [`super::process::close`].
 pub(crate) fn clone_sharing(
