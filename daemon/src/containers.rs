@@ -319,7 +319,7 @@ impl Containers {
     /// The containers made from the image with this id (`sha256:…`).
     pub(crate) fn using_image(&self, image: &str) -> Vec<ImageUse> {
         let handles = self.0.registry().all();
-        let uses = handles.into_iter().filter(|handle| handle.definition.image_id == image);
+        let uses = handles.into_iter().filter(|handle| handle.definition.has_image(image));
         uses.map(|handle| ImageUse {
             id: handle.id().to_owned(),
             running: {

@@ -34,7 +34,7 @@ use crate::events::{Event, Events, Kind};
 pub(crate) use check::endpoint as check_endpoint;
 pub(crate) use error::Error;
 pub(crate) use lease::{Asked, Lease};
-pub(crate) use ports::{WishError, port_map, wishes};
+pub(crate) use ports::{port_map, wishes};
 pub(crate) use record::{Driver, Network};
 pub(crate) use resolver::Client;
 pub(crate) use selection::Selection;

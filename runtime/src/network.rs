@@ -10,6 +10,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 mod bridge;
+mod fault;
 mod flows;
 pub mod ipam;
 mod link;
@@ -148,6 +149,12 @@ pub enum NetworkError {
         /// Its name.
         name: String,
     },
+    /// The answers would be dropped: their addresses are translated when they pass the bridge, and what comes from
+    /// there for `::1` the kernel does not take.
+    #[error(
+        "a port of ::1 is not reached while bridged packets are filtered (net.bridge.bridge-nf-call-ip6tables is 1)"
+    )]
+    LoopbackFiltered,
     /// Addresses that do not fit together.
     #[error(transparent)]
     Ipam(#[from] ipam::IpamError),

@@ -42,7 +42,7 @@ pub struct Extras {
     pub make_cwd: bool,
     /// Static init program on the host, bound at `/sbin/docker-init` and put before the arguments.
     pub init: Option<PathBuf>,
-    /// Binds of a part of something that others write to, which a path can not safely name.
+    /// Binds and file systems of which a part is mounted, which a path can not safely name.
     pub parts: Vec<Part>,
 }
 
@@ -202,6 +202,9 @@ pub enum MountKind {
         /// What is at the target is copied into the new file system (`tmpcopyup`).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         copy_up: bool,
+        /// What lies at this path inside of it is mounted instead: links there do not lead out of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beneath: Option<PathBuf>,
     },
     /// A file or directory of the host.
     Bind {

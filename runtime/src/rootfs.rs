@@ -78,6 +78,26 @@ fn overlay(
     work: &Path,
     volatile: bool,
 ) -> Result<OwnedFd, StepError> {
+    of_layers(lower, MountAttrFlags::empty(), |context| {
+        // Shown as the source in mountinfo.
+        fsconfig_set_string(context, "source", "overlay")
+            .attempt(STEP, || "fsconfig(overlay, \"source\")".to_owned())?;
+        set_path(context, "upperdir", upper)?;
+        set_path(context, "workdir", work)?;
+        if volatile {
+            fsconfig_set_flag(context, "volatile")
+                .attempt(STEP, || "fsconfig(overlay, \"volatile\")".to_owned())?;
+        }
+        Ok(())
+    })
+}
+
+/// Makes an overlay of layers, topmost first, with the parameters that `prepare` sets.
+pub(crate) fn of_layers(
+    lower: &[PathBuf],
+    attributes: MountAttrFlags,
+    prepare: impl Fn(&OwnedFd) -> Result<(), StepError>,
+) -> Result<OwnedFd, StepError> {
     if lower.is_empty() || lower.len() > LAYERS_MAX {
         let why = format!("an overlay has 1 to {LAYERS_MAX} lower layers, not {}", lower.len());
         return Err(StepError::refused(STEP, why, StepErrorKind::Other));
@@ -85,17 +105,9 @@ fn overlay(
     let mount = |set_lower: fn(&OwnedFd, &[PathBuf]) -> Result<(), StepError>| {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
             .attempt(STEP, || "fsopen(\"overlay\")".to_owned())?;
-        // Shown as the source in mountinfo.
-        fsconfig_set_string(&context, "source", "overlay")
-            .attempt(STEP, || "fsconfig(overlay, \"source\")".to_owned())?;
-        set_path(&context, "upperdir", upper)?;
-        set_path(&context, "workdir", work)?;
-        if volatile {
-            fsconfig_set_flag(&context, "volatile")
-                .attempt(STEP, || "fsconfig(overlay, \"volatile\")".to_owned())?;
-        }
+        prepare(&context)?;
         set_lower(&context, lower)?;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
             .attempt(STEP, || "fsmount(overlay)".to_owned())
     };
     match mount(create_of_each) {

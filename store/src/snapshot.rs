@@ -8,11 +8,13 @@ use std::sync::Arc;
 use crate::db::{DbError, images, snapshots};
 use crate::digest::Digest;
 use crate::error::IoError;
-use crate::image::Image;
+use crate::image::{Image, Images};
 use crate::layer::DIFF_DIR;
 use crate::lease::{Candidates, FreeError};
 use crate::{Inner, crash, durable};
 
+/// Lower directories of an overlay that has no upper one, at least.
+const LEAST_LAYERS: usize = 2;
 /// Characters of a container's id at most.
 const ID_LIMIT: usize = 128;
 
@@ -143,21 +145,29 @@ impl Snapshots {
             return Err(SnapshotError::InvalidId(container_id.to_owned()));
         }
         let dir = self.inner.containers_dir().join(container_id);
-        let mut lower: Vec<PathBuf> = chain
-            .iter()
-            .rev()
-            .map(|chain_id| self.inner.layer_dir(chain_id).join(DIFF_DIR))
-            .collect();
-        if lower.is_empty() {
-            lower.push(self.inner.root.join("empty"));
-        }
         Ok(Snapshot {
-            lower,
+            lower: layers(&self.inner, chain, 1),
             upper: dir.join("upper"),
             work: dir.join("work"),
             log: dir.join("log"),
             dir,
         })
+    }
+}
+
+/// The layers of a chain, topmost first, with empty directories below them up to a number.
+fn layers(inner: &Inner, chain: &[Digest], least: usize) -> Vec<PathBuf> {
+    let mut layers: Vec<PathBuf> =
+        chain.iter().rev().map(|chain_id| inner.layer_dir(chain_id).join(DIFF_DIR)).collect();
+    layers.resize(layers.len().max(least), inner.root.join("empty"));
+    layers
+}
+
+impl Images {
+    /// The directories of an image's layers, topmost first: as many as an overlay without an upper directory needs.
+    #[must_use]
+    pub fn layers(&self, image: &Image) -> Vec<PathBuf> {
+        layers(&self.inner, &image.chain, LEAST_LAYERS)
     }
 }
 

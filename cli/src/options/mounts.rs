@@ -65,6 +65,9 @@ pub(super) fn mount(flag: &str) -> Result<Mount, OptionsError> {
             "bind-create-src" => bind(&mut mount).create_mountpoint = holds()?,
             "volume-nocopy" => volume(&mut mount).no_copy = holds()?,
             "volume-subpath" => volume(&mut mount).subpath = value.into(),
+            "image-subpath" => {
+                mount.image_options.get_or_insert_default().subpath = value.into();
+            }
             "tmpfs-size" => {
                 let bytes = size::parse(value).ok_or_else(|| invalid("tmpfs-size is no size"))?;
                 tmpfs(&mut mount).size_bytes = bytes;

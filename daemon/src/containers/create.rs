@@ -3,6 +3,7 @@
 mod defaults;
 mod merge;
 mod ports;
+mod storage;
 mod supported;
 
 use std::sync::Arc;
@@ -72,6 +73,7 @@ impl Service {
         validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
         supported::check(&request)?;
+        storage::check(request.host_config.storage_opt.as_ref(), &self.data_root)?;
         ports::check(&request, exposed, &mut warnings)?;
         let networks = networks::attachments(self, &request, &mut warnings)?;
         let main = networks.first().map(|main| main.asked.mac.clone());
@@ -84,11 +86,13 @@ impl Service {
         });
         let CreateRequest { config, host_config, .. } = request;
         let plan = self.plan_volumes(&config, &host_config)?;
+        let images = self.plan_images(&host_config)?;
         let definition = Definition {
             id: id.clone(),
             created: jiff::Timestamp::now().to_string(),
             image_id: image.id.to_string(),
             volumes: plan.uses,
+            images,
             inherited: plan.inherited,
             links,
             config,
@@ -99,7 +103,7 @@ impl Service {
         Ok((actor, CreateResponse { id, warnings }))
     }
 
-    fn image(
+    pub(super) fn image(
         &self,
         name: &str,
         platform: &str,

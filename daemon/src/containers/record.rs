@@ -6,7 +6,7 @@ use store::Records;
 
 use super::networks::{Attachment, Link};
 use super::state::{Exit, State};
-use super::volumes::VolumeUse;
+use super::volumes::{ImageUse, VolumeUse};
 
 /// The records' kind in the store.
 const KIND: &str = "container";
@@ -27,6 +27,9 @@ pub(crate) struct Definition {
     pub(crate) host_config: HostConfig,
     #[serde(default)]
     pub(crate) volumes: Vec<VolumeUse>,
+    /// Images that are mounted in it.
+    #[serde(default)]
+    pub(crate) images: Vec<ImageUse>,
     /// Binds of the containers that it takes volumes from.
     #[serde(default)]
     pub(crate) inherited: Vec<Mount>,

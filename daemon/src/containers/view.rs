@@ -123,7 +123,7 @@ pub(super) fn mounts(service: &Service, definition: &Definition) -> Vec<MountPoi
             r#type: mount.r#type.clone(),
             source: mount.source.clone(),
             destination: mount.target.clone(),
-            rw: !mount.read_only,
+            rw: !mount.read_only && mount.r#type != "image",
             propagation,
             ..MountPoint::default()
         });

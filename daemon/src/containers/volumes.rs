@@ -2,6 +2,7 @@
 //! released when it is removed.
 
 mod from;
+mod image;
 mod subpath;
 
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use super::record::Definition;
 use super::{Service, actor::Actor};
 use crate::spec::{self, VolumeMount};
 use crate::volumes::{DRIVER, Image, Wanted, What};
+
+pub(crate) use image::ImageUse;
 
 /// What Docker reports as the mode of a mount that was given none.
 const PLAIN_MODE: &str = "z";
@@ -139,9 +142,10 @@ impl Service {
         self.volumes.release(&definition.id, &names);
     }
 
-    /// How the volumes of a container are mounted in it.
+    /// How the volumes of a container, and images, are mounted in it.
     pub(super) fn volume_mounts(&self, definition: &Definition) -> Result<Vec<VolumeMount>, Error> {
-        definition.volumes.iter().map(|each| self.volume_mount(each)).collect()
+        let volumes = definition.volumes.iter().map(|each| self.volume_mount(each));
+        volumes.chain(definition.images.iter().map(|each| self.image_mount(each))).collect()
     }
 
     fn volume_mount(&self, each: &VolumeUse) -> Result<VolumeMount, Error> {

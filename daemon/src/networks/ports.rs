@@ -40,9 +40,6 @@ pub(crate) enum WishError {
     Address(String),
     #[error("more than {MAX_PORTS} ports")]
     TooMany,
-    /// Docker has it, we do not.
-    #[error("{0}")]
-    Later(String),
 }
 
 /// Reads what a container asks for. `default`: where the ports are published that name no address of the host.
@@ -104,9 +101,6 @@ fn parse_address(text: &str, default: Option<Ipv4Addr>) -> Result<Option<IpAddr>
         return Ok(default.filter(|address| !address.is_unspecified()).map(IpAddr::V4));
     }
     match text.trim_matches(['[', ']']).parse() {
-        Ok(IpAddr::V6(Ipv6Addr::LOCALHOST)) => Err(WishError::Later(
-            "ports can not be published on ::1, whose packets the kernel does not let out of the host".to_owned(),
-        )),
         Ok(address) => Ok(Some(address)),
         Err(_) => Err(WishError::Address(text.to_owned())),
     }
@@ -352,10 +346,6 @@ mod tests {
             (r#""0/tcp":[{}]"#, "invalid port specification: \"0\""),
             (r#""80/foo":[{}]"#, "invalid proto: foo"),
             (r#""80/tcp":[{"HostIp":"zz"}]"#, "invalid IP address: zz"),
-            (
-                r#""80/tcp":[{"HostIp":"::1"}]"#,
-                "ports can not be published on ::1, whose packets the kernel does not let out of the host",
-            ),
         ] {
             let refused = wanted(&format!(r#"{{"PortBindings":{{{bindings}}}}}"#));
             assert_eq!(refused, Err(text.to_owned()), "{bindings}");

@@ -7,14 +7,14 @@ use oci_spec::runtime::Mount;
 
 use super::{Mode, Source, mode};
 
-/// A volume as it is mounted: `bind` or `tmpfs`, with the options of an OCI mount.
+/// A volume or an image as it is mounted: `bind`, `tmpfs` or `overlay`, with the options of an OCI mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VolumeMount {
     pub(crate) target: String,
     pub(crate) kind: &'static str,
     pub(crate) source: PathBuf,
     pub(crate) options: Vec<String>,
-    /// The volume, and the path inside of it that `source` was found at.
+    /// The volume or image, and the path inside of it that is mounted.
     pub(crate) part: Option<(PathBuf, PathBuf)>,
 }
 

@@ -45,6 +45,12 @@ pub(super) fn check(name: &str, options: Option<&Texts>) -> Result<(), Error> {
             return invalid(format!("missing required option: {missing:?}"));
         }
     }
+    if let Some(size) = options.get("size").filter(|size| !size.is_empty()) {
+        return match size.starts_with(|first: char| first.is_ascii_digit()) {
+            true => invalid("quota size requested but no quota support".to_owned()),
+            false => invalid(format!("invalid size: '{size}'")),
+        };
+    }
     match what(Some(options)) {
         Ok(_) => Ok(()),
         Err(what) => Err(Error::Unsupported { name: name.to_owned(), what }),
@@ -53,9 +59,6 @@ pub(super) fn check(name: &str, options: Option<&Texts>) -> Result<(), Error> {
 
 fn what(options: Option<&Texts>) -> Result<What, String> {
     let get = |key: &str| options.and_then(|options| options.get(key)).map_or("", String::as_str);
-    if !get("size").is_empty() {
-        return Err("option size is not supported: a volume can not be limited".to_owned());
-    }
     let (kind, device) = (get("type"), get("device"));
     let flags: Vec<&str> = get("o").split(',').filter(|flag| !flag.is_empty()).collect();
     if kind.is_empty() && device.is_empty() {
@@ -117,7 +120,8 @@ mod tests {
             (&[("type", "none"), ("device", "x"), ("o", "bind")], "absolute"),
             (&[("type", "none"), ("device", "/x"), ("o", "bind,user")], "\"user\""),
             (&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "what")], "what"),
-            (&[("size", "1g")], "option size"),
+            (&[("size", "1g")], "quota size requested but no quota support"),
+            (&[("size", "x")], "invalid size: 'x'"),
         ] {
             let error = checked(options).unwrap_err();
             assert!(error.starts_with("create v: ") && error.contains(text), "{error}");

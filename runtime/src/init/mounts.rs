@@ -74,7 +74,7 @@ pub(super) fn mount_all<'a>(
 
 fn one(root: BorrowedFd<'_>, mount: &Mount, mounted: &mut Mounted) -> Result<(), StepError> {
     match &mount.what {
-        MountKind::Filesystem { fstype, source, parameters, copy_up } => {
+        MountKind::Filesystem { fstype, source, parameters, copy_up, beneath } => {
             let late = fstype == "tmpfs" && mount.attributes.set.contains(&Attribute::ReadOnly);
             let bits = attribute_bits(&mount.attributes.set);
             let bits = if late { bits & !attribute_bits(&[Attribute::ReadOnly]) } else { bits };
@@ -82,7 +82,11 @@ fn one(root: BorrowedFd<'_>, mount: &Mount, mounted: &mut Mounted) -> Result<(),
             if *copy_up {
                 copy_up::copy(root, &mount.target, new.as_fd())?;
             }
-            attach(root, &new, mount, Leaf::Directory)?;
+            let (new, leaf) = match beneath {
+                Some(path) => bind::clone_part(new.as_fd(), Path::new(fstype), path, false)?,
+                None => (new, Leaf::Directory),
+            };
+            attach(root, &new, mount, leaf)?;
             keep(mounted, mount, fstype, new, late)
         }
         MountKind::Bind { source, recursive, beneath, ids } => {

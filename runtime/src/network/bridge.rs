@@ -43,7 +43,18 @@ pub fn ensure_bridge(config: &BridgeConfig) -> Result<(), NetworkError> {
     ensure_v6(&mut route, index, config)?;
     nft::ensure(config)?;
     // Not before the rules that guard what it opens.
-    publish::route_loopback(&config.name)
+    publish::route_loopback(&config.name)?;
+    if config.v6.is_some() { route_loopback_v6(&mut route, index) } else { Ok(()) }
+}
+
+/// Lets answers to the host's own questions by `::1`, which published ports are asked, come back by the bridge: there is
+/// no `route_localnet` of IPv6, but what an interface may receive for `::1` is decided by routes with its name. What
+/// others send to `::1` the kernel drops before it looks at routes, and so does the table.
+fn route_loopback_v6(route: &mut Netlink, index: u32) -> Result<(), NetworkError> {
+    match route.execute(vec![link::local_route(index, Ipv6Addr::LOCALHOST, NLM_F_ACK)]) {
+        Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
+        other => other,
+    }
 }
 
 /// The bridge's IPv6 address and no other, but the one that the kernel gives every link.

@@ -1,7 +1,7 @@
 //! Building blocks of rtnetlink requests (rtnetlink(7)): links, addresses, routes. No socket here
 //! beyond the look-up of an interface's index.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
@@ -20,6 +20,8 @@ pub(super) type RouteRequest = Request<RouteNetlinkMessage>;
 
 /// The longest name of an interface, in bytes (`IFNAMSIZ` less the closing zero).
 const NAME_LIMIT: usize = 15;
+/// Metric of routes that stand behind the kernel's own.
+const LAST: u32 = 4096;
 
 /// Refuses what the kernel would refuse as an interface's name (`dev_valid_name`), so that no name
 /// reaches a message or a path in `/proc` unchecked.
@@ -127,6 +129,24 @@ pub(super) fn default_route(index: u32, gateway: IpAddr, flags: u16) -> RouteReq
     let flags = flags | NLM_F_CREATE | NLM_F_EXCL;
     let message = RouteNetlinkMessage::NewRoute(message);
     Request::new(format!("add default route via {gateway}"), flags, message)
+}
+
+/// A route that lets the interface receive packets for an address of the host that is another interface's.
+pub(super) fn local_route(index: u32, address: Ipv6Addr, flags: u16) -> RouteRequest {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet6;
+    message.header.destination_prefix_length = 128;
+    message.header.table = libc::RT_TABLE_LOCAL;
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Local;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::Inet6(address)),
+        RouteAttribute::Oif(index),
+        RouteAttribute::Priority(LAST),
+    ];
+    let message = RouteNetlinkMessage::NewRoute(message);
+    Request::new(format!("add local route of {address}"), flags | NLM_F_CREATE, message)
 }
 
 /// Removes one default route of the family, whichever.

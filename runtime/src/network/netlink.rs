@@ -16,7 +16,7 @@ use netlink_packet_core::{
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt;
 
-use super::NetworkError;
+use super::{NetworkError, fault};
 
 /// The longest message that is sent, in bytes. An attribute's length has 16 bits, so a message
 /// below this limit can hold no attribute whose length wraps around.
@@ -111,6 +111,7 @@ impl Netlink {
         let first = self.sequence + 1;
         let mut awaited = first;
         for request in requests {
+            fault::check(&request.what)?;
             names.push(request.what.clone());
             let acknowledged = request.flags & NLM_F_ACK != 0;
             self.append(&mut bytes, request)?;

@@ -10,7 +10,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::netlink::Netlink;
-use super::{NetworkError, link};
+use super::{NetworkError, fault, link};
 
 /// The calling thread's network namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -24,6 +24,7 @@ const LOOPBACK_INDEX: u32 = 1;
 /// # Errors
 /// Fails without `CAP_SYS_ADMIN`, or when the kernel is out of memory or namespaces.
 pub fn create_netns() -> Result<OwnedFd, NetworkError> {
+    fault::check("unshare(CLONE_NEWNET)")?;
     let away = Away::open()?;
     away.enter("unshare(CLONE_NEWNET)", || unshare(CloneFlags::CLONE_NEWNET))?;
     let made = prepare_own();
@@ -64,6 +65,7 @@ pub(super) fn within<T>(
     netns: BorrowedFd<'_>,
     calls: impl FnOnce() -> Result<T, NetworkError>,
 ) -> Result<T, NetworkError> {
+    fault::check("setns(netns, CLONE_NEWNET)")?;
     let away = Away::open()?;
     away.enter("setns(netns, CLONE_NEWNET)", || setns(netns, CloneFlags::CLONE_NEWNET))?;
     let done = calls();

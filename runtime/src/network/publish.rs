@@ -4,7 +4,7 @@
 //! host's port is held by a bound socket, so that nobody else gets it and a port in use is noticed.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ipam::{Subnet, Subnet6};
 use super::{BridgeConfig, NetworkError, bridge, flows, link, netns, nft, sysctl};
+
+/// Whether what passes a bridge passes the rules of IPv6 there (br_netfilter).
+const BRIDGED: &str = "net/bridge/bridge-nf-call-ip6tables";
 
 /// A transport protocol with ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,8 +115,13 @@ pub fn reserve(protocol: Protocol, host: IpAddr, port: u16) -> io::Result<OwnedF
 ///
 /// # Errors
 /// `ENOENT` if somebody removed the table ([`super::ensure_bridge`] makes it), `EEXIST` if one of the
-/// ports leads elsewhere.
+/// ports leads elsewhere. [`NetworkError::LoopbackFiltered`].
 pub fn publish(publications: &[Publication]) -> Result<(), NetworkError> {
+    if publications.iter().any(|port| port.host == IpAddr::V6(Ipv6Addr::LOCALHOST))
+        && sysctl::read(BRIDGED).is_ok_and(|value| value == "1")
+    {
+        return Err(NetworkError::LoopbackFiltered);
+    }
     nft::publish(publications)?;
     flows::forget(publications);
     Ok(())

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::BorrowedFd;
 
 use super::publish::Protocol;
-use super::{NetworkError, netns, nft};
+use super::{NetworkError, fault, netns, nft};
 
 /// Where a container's `/etc/resolv.conf` says that its name server is.
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
@@ -43,6 +43,7 @@ pub fn open_resolver(netns: BorrowedFd<'_>) -> Result<ResolverSockets, NetworkEr
 }
 
 fn bind() -> Result<ResolverSockets, NetworkError> {
+    fault::check(&format!("bind({RESOLVER})"))?;
     let at = |port| SocketAddrV4::new(RESOLVER, port);
     let udp = UdpSocket::bind(at(PREFERRED)).or_else(|_| UdpSocket::bind(at(0)));
     let tcp = TcpListener::bind(at(PREFERRED)).or_else(|_| TcpListener::bind(at(0)));

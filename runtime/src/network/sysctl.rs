@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use super::NetworkError;
+use super::{NetworkError, fault};
 
 /// Sets one. Reads first: the file may be read-only where it has the value already.
 pub(super) fn set(name: &str, value: &str) -> Result<(), NetworkError> {
@@ -10,6 +10,7 @@ pub(super) fn set(name: &str, value: &str) -> Result<(), NetworkError> {
         return Ok(());
     }
     let path = path(name);
+    fault::check(&format!("write({path}"))?;
     fs::write(&path, value).map_err(|source| failed(&format!("write({path}, {value})"), source))
 }
 

@@ -135,7 +135,7 @@ fn namespaces(all: &Namespaces) -> Vec<String> {
 
 fn mount(mount: &Mount) -> String {
     let what = match &mount.what {
-        MountKind::Filesystem { fstype, parameters, copy_up, .. } => {
+        MountKind::Filesystem { fstype, parameters, copy_up, beneath, .. } => {
             let option = |(key, value): &(String, Option<String>)| match value {
                 Some(value) => format!("{key}={value}"),
                 None => key.clone(),
@@ -143,7 +143,9 @@ fn mount(mount: &Mount) -> String {
             let options: Vec<String> = parameters.iter().map(option).collect();
             let copied = if *copy_up { " with what is there" } else { "" };
             let space = if options.is_empty() { "" } else { " " };
-            format!("{fstype}{copied}{space}{}", options.join(","))
+            let part = beneath.as_ref().map(|path| format!("{} inside of ", path.display()));
+            let part = part.unwrap_or_default();
+            format!("{part}{fstype}{copied}{space}{}", options.join(","))
         }
         MountKind::Bind { source, recursive, beneath, ids } => {
             let deep = if *recursive { " and below" } else { "" };

@@ -65,7 +65,7 @@ pub(super) fn compile(
     Ok(mounts)
 }
 
-/// Has binds begin at parts of directories, not at what a path leads to.
+/// Has mounts begin at parts of what they are of, not at what a path leads to.
 pub(super) fn take_parts(mounts: &mut [Mount], parts: &[Part]) -> Result<(), PlanError> {
     for part in parts {
         let target = inner_path(&part.target, "extras.parts")?;
@@ -76,7 +76,10 @@ pub(super) fn take_parts(mounts: &mut [Mount], parts: &[Part]) -> Result<(), Pla
                 source.clone_from(&part.root);
                 *beneath = Some(part.beneath.clone());
             }
-            _ => return Err(invalid("extras.parts", "a part belongs to a bind")),
+            Some(MountKind::Filesystem { fstype, beneath, .. }) if fstype == "overlay" => {
+                *beneath = Some(part.beneath.clone());
+            }
+            _ => return Err(invalid("extras.parts", "a part belongs to a bind or an overlay")),
         }
     }
     Ok(())
@@ -174,6 +177,7 @@ fn filesystem(fstype: &str, source: Option<&PathBuf>, options: &mut Options) -> 
         source: source.map(|source| source.to_string_lossy().into_owned()),
         parameters: std::mem::take(&mut options.parameters),
         copy_up: options.copy_up,
+        beneath: None,
     }
 }
 

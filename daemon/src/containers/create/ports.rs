@@ -3,10 +3,10 @@
 use api_spec::container::CreateRequest;
 
 use crate::containers::error::Error;
-use crate::networks::{WishError, wishes};
+use crate::networks::wishes;
 use crate::spec::{Mode, mode};
 
-/// Refuses ports that can not be, or not yet; warns of those that mean nothing.
+/// Refuses ports that can not be; warns of those that mean nothing.
 /// `exposed`: whether the client, and not only the image, exposes some.
 pub(super) fn check(
     request: &CreateRequest,
@@ -14,10 +14,7 @@ pub(super) fn check(
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
     let CreateRequest { config, host_config, .. } = request;
-    wishes(config, host_config, None).map_err(|error| match error {
-        WishError::Later(what) => Error::Unsupported { field: "HostConfig.PortBindings", what },
-        error => Error::Invalid(error.to_string()),
-    })?;
+    wishes(config, host_config, None).map_err(|error| Error::Invalid(error.to_string()))?;
     let published = host_config.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
     let conflict = |what: &str| {
         let text = format!("conflicting options: {what} and the container type network mode");

@@ -17,8 +17,7 @@ fn mounts(request: &CreateRequest, kind: &str) -> bool {
     request.host_config.mounts.iter().flatten().any(of_kind)
 }
 
-const LATER: [Row; 13] = [
-    ("HostConfig.Mounts", |request| mounts(request, "image"), "images can not be mounted yet"),
+const LATER: [Row; 11] = [
     ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
     ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
     (
@@ -40,13 +39,6 @@ const LATER: [Row; 13] = [
             request.host_config.kernel_memory != 0 || request.host_config.kernel_memory_tcp != 0
         },
         "kernels no longer have this limit",
-    ),
-    (
-        "HostConfig.StorageOpt",
-        |request| {
-            request.host_config.storage_opt.as_ref().is_some_and(|options| !options.is_empty())
-        },
-        "the writable layer can not be limited yet",
     ),
     (
         "HostConfig.UsernsMode",

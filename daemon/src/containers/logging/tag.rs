@@ -65,6 +65,7 @@ mod tests {
             config: ContainerConfig { image: "busybox".to_owned(), ..ContainerConfig::default() },
             host_config: HostConfig::default(),
             volumes: Vec::new(),
+            images: Vec::new(),
             inherited: Vec::new(),
             links: Vec::new(),
         };

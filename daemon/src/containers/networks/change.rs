@@ -190,14 +190,15 @@ impl Job {
         list[at].id.clone_from(&network.id);
         list[at].lease = Some(lease.clone());
         let connected = (self.service.networks.connect(namespace.as_fd(), &lease, false))
-            .and_then(|()| self.lead_out(list, before.as_deref(), &namespace));
+            .and_then(|()| self.lead_out(list, before.as_deref(), &namespace))
+            .and_then(|()| self.tell_resolver(list, &namespace, first_names));
         if let Err(error) = connected {
+            self.lead_back(list, at, &namespace);
             self.service.networks.leave(id, &lease);
             self.service.networks.disconnect(namespace.as_fd(), &lease);
             return Err(error.into());
         }
         self.service.announce(id, &list[at]);
-        self.tell_resolver(list, &namespace, first_names)?;
         self.rewrite_hosts(&lease.addresses().collect::<Vec<_>>(), &[]);
         Ok(())
     }
@@ -223,6 +224,20 @@ impl Job {
         self.tell_resolver(list, &namespace, false)?;
         self.rewrite_hosts(&[], &lease.addresses().collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Has a network that may have led out for a moment, and is about to be left, do so no more.
+    fn lead_back(&self, list: &mut [Attachment], at: usize, namespace: &OwnedFd) {
+        if way_out(list) != Some(at) {
+            return;
+        }
+        if let Some(lease) = &mut list[at].lease {
+            lease.gateway = None;
+        }
+        let name = list[at].network.clone();
+        if let Err(error) = self.lead_out(list, Some(&name), namespace) {
+            tracing::error!(container.id = self.definition.id, %error, "no way out");
+        }
     }
 
     /// Changes the default route, and moves the published ports, if another network now leads out.

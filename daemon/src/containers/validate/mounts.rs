@@ -55,10 +55,22 @@ fn one(mount: &Mount) -> Result<(), Error> {
         "bind" if !mount.source.starts_with('/') => why(&absolute(&mount.source)),
         "bind" if mount.volume_options.is_some() => beside("VolumeOptions"),
         "bind" if mount.tmpfs_options.is_some() => beside("TmpfsOptions"),
+        "bind" if mount.image_options.is_some() => beside("ImageOptions"),
         "bind" => bind(mount),
         "volume" => volume(mount),
         "tmpfs" if !mount.source.is_empty() => why("field Source must not be specified"),
         "tmpfs" if mount.bind_options.is_some() => why("field BindOptions must not be specified"),
+        "image" if mount.source.is_empty() => why("field Source must not be empty"),
+        "image" if mount.bind_options.is_some() => beside("BindOptions"),
+        "image" if mount.volume_options.is_some() => beside("VolumeOptions"),
+        "image" if mount.tmpfs_options.is_some() => beside("TmpfsOptions"),
+        "image" => {
+            let subpath = mount.image_options.as_ref().map_or("", |it| it.subpath.as_str());
+            match stays_below(subpath) {
+                true => Ok(()),
+                false => why("subpath must be a relative path within the image"),
+            }
+        }
         _ => Ok(()),
     }
 }
@@ -72,6 +84,9 @@ fn volume(mount: &Mount) -> Result<(), Error> {
     }
     if mount.tmpfs_options.is_some() {
         return beside("TmpfsOptions");
+    }
+    if mount.image_options.is_some() {
+        return beside("ImageOptions");
     }
     let subpath = mount.volume_options.as_ref().map_or("", |options| options.subpath.as_str());
     if !mount.source.is_empty() {

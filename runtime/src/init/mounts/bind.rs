@@ -80,7 +80,19 @@ pub(super) fn clone_beneath(
     let root = openat(CWD, source, flags, Mode::empty())
         .attempt("mount", || format!("open({source:?})"))
         .map_err(bad)?;
-    let found = resolve::find(root.as_fd(), path)
+    clone_part(root.as_fd(), source, path, recursive)
+}
+
+/// Clones what lies at `path` inside of a directory or of a new mount (Linux 6.15), which the text of an error calls
+/// `source`.
+pub(super) fn clone_part(
+    root: BorrowedFd<'_>,
+    source: &Path,
+    path: &Path,
+    recursive: bool,
+) -> Result<(OwnedFd, Leaf), StepError> {
+    let bad = |error: StepError| error.kind(StepErrorKind::BadMount);
+    let found = resolve::find(root, path)
         .attempt("mount", || format!("openat2({source:?}, {path:?})"))
         .map_err(bad)?;
     let tree = clone_itself(found.as_fd(), recursive)

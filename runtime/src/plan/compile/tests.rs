@@ -323,6 +323,7 @@ fn a_bind_begins_at_a_part_of_its_source() {
     spec["mounts"] = json!([
         { "destination": "/v", "type": "bind", "source": "/volume/link", "options": ["rbind"] },
         { "destination": "/t", "type": "tmpfs", "source": "tmpfs" },
+        { "destination": "/o", "type": "overlay", "source": "overlay", "options": ["lowerdir=/a:/b"] },
     ]);
     let spec: Spec = serde_json::from_value(spec).unwrap();
     let part = |target: &str| {
@@ -337,4 +338,10 @@ fn a_bind_begins_at_a_part_of_its_source() {
     };
     assert_eq!(part("/v").unwrap().mounts[0].what, what);
     assert!(part("/t").is_err() && part("/none").is_err());
+    let of_overlay = |target| match &part(target).unwrap().mounts[2].what {
+        MountKind::Filesystem { beneath, .. } => beneath.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of_overlay("/o"), Some("link".into()));
+    assert_eq!(of_overlay("/v"), None);
 }
