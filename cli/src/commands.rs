@@ -26,6 +26,7 @@ mod info;
 mod inspect;
 mod logs;
 mod network;
+mod offline;
 mod plan;
 mod prune;
 mod ps;
@@ -127,6 +128,10 @@ pub(crate) async fn dispatch(client: &Client, command: Command) -> Outcome {
         Command::History(args) => history::history(client, args).await,
         Command::Container(ContainerCommand::Prune(args)) => prune::containers(client, &args).await,
         Command::Image(ImageCommand::Prune(args)) => prune::images(client, &args).await,
+        Command::Image(ImageCommand::Inspect(args)) => offline::inspect(client, args).await,
+        Command::Image(ImageCommand::Copy(args)) => offline::run("copy", &args),
+        Command::Image(ImageCommand::Unpack(args)) => offline::run("unpack", &args),
+        Command::Image(ImageCommand::Verify(args)) => offline::run("verify", &args),
         Command::Network(command) => network::network(client, command).await,
         Command::Volume(command) => volume::volume(client, command).await,
         Command::System(SystemCommand::Df(args)) => df::df(client, &args).await,

@@ -89,6 +89,7 @@ pub(crate) fn lay(config: &Config) -> Result<Foundations, BootError> {
     make_root(&config.data_root)?;
     make_root(&config.exec_root)?;
     let store = Store::open(&config.data_root)?;
+    store.keep_free(config.disk_reserve);
     let pidfile = Pidfile::hold(&config.pidfile)?;
     let sockets = Sockets::open(&config.hosts, config.group.as_deref())?;
     let launcher = Launcher::spawn()?;

@@ -67,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) log_options: BTreeMap<String, String>,
     /// Load the embedded image if it is absent.
     pub(crate) embedded_image: bool,
+    /// Bytes of the data root's file system that nothing new may take.
+    pub(crate) disk_reserve: u64,
 }
 
 /// Who makes containers' control groups, and where.

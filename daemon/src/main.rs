@@ -18,6 +18,7 @@ mod logging;
 mod logs;
 mod metrics;
 mod networks;
+mod offline;
 mod pidfile;
 mod reload;
 mod shutdown;
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
     runtime::memory::keep_one_heap();
     if std::env::args_os().nth(1).is_some_and(|argument| argument == check::ARGUMENT) {
         return check::main();
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == offline::ARGUMENT) {
+        return offline::main();
     }
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,

@@ -4,10 +4,11 @@
 //! Sources: OCI image spec, image-layout.md; moby's `image/spec/v1.2.md`, "Combined Image JSON +
 //! Filesystem Changeset Format".
 
-mod contents;
+mod ahead;
+pub(crate) mod contents;
 mod load;
 mod save;
-mod spool;
+pub(crate) mod spool;
 
 pub use load::{LoadError, LoadProgress, Loaded};
 pub use save::{SaveError, Saved};
@@ -15,7 +16,7 @@ pub use save::{SaveError, Saved};
 /// The layout's own file.
 const LAYOUT: &str = "oci-layout";
 /// The layout's list of manifests.
-const INDEX: &str = "index.json";
+pub(crate) const INDEX: &str = "index.json";
 /// Docker's list of images.
 const LIST: &str = "manifest.json";
 /// Docker's list of names.
@@ -24,4 +25,4 @@ const BLOBS: &str = "blobs/sha256/";
 /// The whole name of an image in an index, as containerd and dockerd write it.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 /// OCI's annotation: a tag, or with some tools a whole name.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -5,6 +5,7 @@ mod apply;
 mod archive;
 pub mod changes;
 pub(crate) mod compare;
+pub(crate) mod flatten;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -176,14 +177,35 @@ impl Layers {
         reader: impl Read + Send,
     ) -> Result<LayerInfo, LayerError> {
         let Unpacked { info, .. } = self.inner.unpack_at(temporary, bytes, expected, reader)?;
+        self.place(temporary, chain_id)?;
+        Ok(info)
+    }
+
+    /// Takes a tree that was unpacked before it was known where it belongs; whoever unpacked it clears
+    /// away what is left of its directory.
+    pub(crate) fn adopt(
+        &self,
+        directory: &Path,
+        tree: Tree,
+        (chain_id, expected): (&Digest, &Digest),
+        actual: Digest,
+    ) -> Result<(), LayerError> {
+        if actual != *expected {
+            return Err(LayerError::DiffIdMismatch { expected: expected.clone(), actual });
+        }
+        self.inner.describe(directory, tree, actual)?;
+        self.place(directory, chain_id)
+    }
+
+    fn place(&self, directory: &Path, chain_id: &Digest) -> Result<(), LayerError> {
         crash::step("store.layer.unpacked");
         if self.inner.db.read(|db| images::has_layer(db, chain_id))? {
             // What a row names already, and a commit is to mend, must be whole at once.
             self.inner.sync()?;
         }
-        self.inner.put_layer(temporary, chain_id)?;
+        self.inner.put_layer(directory, chain_id)?;
         crash::step("store.layer.renamed");
-        Ok(info)
+        Ok(())
     }
 }
 
@@ -192,8 +214,16 @@ impl Layers {
 pub(crate) enum Bytes {
     /// Nothing: their digest is to be reckoned.
     Unknown,
-    /// This process has written them, and found the digest that is expected.
+    /// This process has written them, and has reckoned their digest or is about to.
     Verified,
+}
+
+/// What was unpacked into a directory, without a name yet.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    applied: Applied,
+    /// Of the uncompressed tar, if it was to be reckoned.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// A layer in a directory that is not its place.
@@ -218,29 +248,50 @@ impl Inner {
         expected: &Digest,
         reader: impl Read + Send,
     ) -> Result<Unpacked, LayerError> {
+        let tree = self.unpack_tree(temporary, bytes, reader)?;
+        let digest = tree.digest.clone().unwrap_or_else(|| expected.clone());
+        if digest != *expected {
+            let (expected, actual) = (expected.clone(), digest);
+            return Err(LayerError::DiffIdMismatch { expected, actual });
+        }
+        self.describe(temporary, tree, digest)
+    }
+
+    /// Unpacks the tree alone below an empty directory.
+    pub(crate) fn unpack_tree(
+        &self,
+        temporary: &Path,
+        bytes: Bytes,
+        reader: impl Read + Send,
+    ) -> Result<Tree, LayerError> {
         let (diff, discard) = (temporary.join(DIFF_DIR), temporary.join("discard"));
         durable::create_dir(&diff, 0o755)?;
         durable::create_dir(&discard, 0o700)?;
         let (root, dump) = (open_directory(&diff)?, open_directory(&discard)?);
         let limits = Limits::default();
-        let known = matches!(bytes, Bytes::Verified).then_some(expected);
-        let (applied, digest) = pump(reader, limits.bytes, known, |stream| {
+        let is_hashed = matches!(bytes, Bytes::Unknown);
+        let (applied, digest) = pump(self.watched(reader), limits.bytes, is_hashed, |stream| {
             apply(&mut self.ahead.over(stream), root, dump, &limits)
         })
         .map_err(LayerError::Read)?;
         // A broken stream looks to the archive like an early end: the stream's error says more.
         let digest = digest.map_err(LayerError::Read)?;
-        let applied = applied?;
-        if digest != *expected {
-            let (expected, actual) = (expected.clone(), digest);
-            return Err(LayerError::DiffIdMismatch { expected, actual });
-        }
-        let Applied { entries, bytes, implied } = applied;
-        let info = LayerInfo { diff_id: digest, size: bytes, entries };
+        self.throw_away(&discard)?;
+        Ok(Tree { applied: applied?, digest })
+    }
+
+    /// Writes info and list of a tree beside it.
+    fn describe(
+        &self,
+        temporary: &Path,
+        tree: Tree,
+        diff_id: Digest,
+    ) -> Result<Unpacked, LayerError> {
+        let Applied { entries, bytes, implied } = tree.applied;
+        let info = LayerInfo { diff_id, size: bytes, entries };
         let text = serde_json::json!(info).to_string();
         durable::write_new(&temporary.join(INFO_FILE), text.as_bytes())?;
         settle::write_list(temporary, &implied)?;
-        self.throw_away(&discard)?;
         Ok(Unpacked { info, implied })
     }
 

@@ -58,12 +58,14 @@ pub mod image;
 pub mod layer;
 mod layout;
 mod lease;
+pub mod offline;
 pub mod pull;
 pub mod push;
 pub mod record;
 mod recover;
 pub mod reference;
 pub mod registry;
+mod room;
 pub mod snapshot;
 #[expect(unsafe_code, reason = "system calls live here and nowhere else")]
 mod sys;
@@ -141,6 +143,7 @@ pub(crate) struct Inner {
     /// Held by who writes `index.json`.
     indexing: Mutex<()>,
     numbers: AtomicU64,
+    reserve: room::Reserve,
     recovery: OnceLock<Recovery>,
     /// Held as long as the store is open.
     _lock: File,
@@ -177,6 +180,7 @@ impl Inner {
             ingesting: Mutex::default(),
             indexing: Mutex::default(),
             numbers: AtomicU64::new(0),
+            reserve: room::Reserve::default(),
             recovery: OnceLock::new(),
             _lock: lock,
             root,

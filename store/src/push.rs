@@ -134,7 +134,48 @@ pub async fn push(
     }))
 }
 
+/// Pushes what a manifest names, and itself, of blobs that are here.
+pub(crate) async fn push_blobs(
+    store: &Store,
+    registries: &Registries,
+    descriptor: &Manifest,
+    reference: &Reference,
+    credentials: Option<Credentials>,
+) -> Result<(), PushError> {
+    let parcel = parcel(&store.images(), descriptor)?;
+    let mut last = None;
+    for endpoint in registries.endpoints(reference.domain()).await {
+        if endpoint.mirror {
+            continue;
+        }
+        let (path, access) = (reference.path(), Access::Push(&[]));
+        let repository = Repository::new(registries, &endpoint, path, credentials.clone(), access)?;
+        let session = Session { store, repository, sources: Vec::new(), progress: &|_| {} };
+        match session.push_parcel(&parcel, reference).await {
+            Err(error) if !session.repository.has_answered() => last = Some(error),
+            pushed => return pushed,
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        RegistryError::protocol(reference.domain(), "malformed registry address").into()
+    }))
+}
+
 impl<P: Fn(PushProgress) + Send + Sync> Session<'_, P> {
+    async fn push_parcel(&self, parcel: &Parcel, reference: &Reference) -> Result<(), PushError> {
+        let mut blobs: Vec<&Digest> =
+            parcel.manifest.layers.iter().map(|layer| &layer.digest).collect();
+        blobs.push(&parcel.manifest.config.digest);
+        blobs.sort();
+        blobs.dedup();
+        for digest in blobs {
+            self.push_blob(digest, &|_, _| {}).await?;
+        }
+        let tag = reference.tag().unwrap_or(crate::reference::DEFAULT_TAG);
+        let media_type = &parcel.descriptor.media_type;
+        Ok(self.repository.put_manifest(tag, media_type, &parcel.bytes).await?)
+    }
+
     async fn push(
         &self,
         image: &Image,
@@ -192,17 +233,19 @@ fn sources(image: &Image, reference: &Reference) -> Vec<String> {
 
 async fn read(images: Images, image: &Image) -> Result<Parcel, PushError> {
     let descriptor = image.manifest.clone();
-    blocking(move || {
-        let bytes = images.inner.read_small(&descriptor.digest, MANIFEST_LIMIT)?;
-        match manifest::parse(&bytes, Some(&descriptor.media_type))? {
-            Document::Image(manifest) => Ok(Parcel { bytes, descriptor, manifest }),
-            Document::Index(_) => {
-                let reason = "an index where a manifest should be".to_owned();
-                Err(PushError::from(ManifestError::Invalid { what: "manifest", reason }))
-            }
+    blocking(move || parcel(&images, &descriptor)).await
+}
+
+fn parcel(images: &Images, descriptor: &Manifest) -> Result<Parcel, PushError> {
+    let bytes = images.inner.read_small(&descriptor.digest, MANIFEST_LIMIT)?;
+    let descriptor = descriptor.clone();
+    match manifest::parse(&bytes, Some(&descriptor.media_type))? {
+        Document::Image(manifest) => Ok(Parcel { bytes, descriptor, manifest }),
+        Document::Index(_) => {
+            let reason = "an index where a manifest should be".to_owned();
+            Err(ManifestError::Invalid { what: "manifest", reason }.into())
         }
-    })
-    .await
+    }
 }
 
 /// Runs what blocks on a thread for that.

@@ -65,6 +65,7 @@ impl Snapshots {
     /// # Errors
     /// See [`SnapshotError`].
     pub fn prepare(&self, container_id: &str, image: &Image) -> Result<Snapshot, SnapshotError> {
+        self.inner.make_room(0)?;
         let snapshot = self.describe(container_id, &image.chain)?;
         match durable::create_dir(&snapshot.dir, 0o700) {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {

@@ -135,3 +135,32 @@ fn a_container_keeps_the_step_that_it_was_made_of() {
     daemon.remove(&id);
     daemon.http().delete(&format!("/images/{}", ids[0])).expect(200);
 }
+
+#[test]
+fn a_saved_family_is_one_when_it_is_loaded() {
+    let daemon = Daemon::start();
+    let (tags, ids) = family(&daemon);
+    let save = |tags: &[&String]| {
+        let names: Vec<String> = tags.iter().map(|tag| format!("names={tag}")).collect();
+        daemon.http().get(&format!("/images/get?{}", names.join("&"))).expect(200).body
+    };
+    let (whole, gap) = (save(&[&tags[1], &tags[2], &tags[0]]), save(&[&tags[0], &tags[2]]));
+    let load = |archive: &[u8]| {
+        for tag in tags.iter().rev() {
+            daemon.http().delete(&format!("/images/{tag}?force=1"));
+        }
+        let kind = [("Content-Type", "application/x-tar")];
+        daemon.http().send("POST", "/images/load?quiet=1", &kind, archive).expect(200);
+    };
+    load(&whole);
+    assert_eq!(image(&daemon, &ids[2])["Parent"], ids[1]);
+    assert_eq!(image(&daemon, &ids[1])["Parent"], ids[0]);
+    // A parent that does not come along is not told.
+    let is_orphan = |id: &str| image(&daemon, id)["Parent"].as_str().is_none_or(str::is_empty);
+    assert!(is_orphan(&ids[0]));
+    load(&gap);
+    assert!(is_orphan(&ids[2]));
+    for tag in [&tags[2], &tags[0]] {
+        daemon.http().delete(&format!("/images/{tag}")).expect(200);
+    }
+}

@@ -119,8 +119,53 @@ pub(crate) enum ContainerCommand {
     Prune(PruneArgs),
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ImageInspectArgs {
+    /// Format output: 'json' or 'TEMPLATE'
+    #[arg(short, long)]
+    pub(crate) format: Option<String>,
+    /// Print a PLACE's manifest or index, byte for byte
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) raw: bool,
+    /// Print a PLACE's config, byte for byte
+    #[arg(long)]
+    pub(crate) config: bool,
+    #[command(flatten)]
+    pub(crate) how: OfflineHow,
+    #[arg(required = true, value_name = "NAME|ID|PLACE")]
+    pub(crate) names: Vec<String>,
+}
+
+/// Passed on as they are.
+#[derive(Debug, Args)]
+pub(crate) struct OfflineArgs {
+    #[command(flatten)]
+    pub(crate) how: OfflineHow,
+    #[arg(required = true, value_name = "PLACE", num_args = 1..=2)]
+    pub(crate) places: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OfflineHow {
+    /// Which image of several, for example linux/arm64
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+    /// Registry to speak to without verified TLS; several are possible
+    #[arg(long = "insecure-registry", value_name = "HOST")]
+    pub(crate) insecure: Vec<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
+    /// Display detailed information on images; of a PLACE as docker://NAME, oci:DIR, oci-archive:FILE or
+    /// docker-archive:FILE without a daemon
+    Inspect(ImageInspectArgs),
+    /// Copy an image from one PLACE to another, without a daemon
+    Copy(OfflineArgs),
+    /// Unpack the layers of a PLACE's image into a new directory, without a daemon
+    Unpack(OfflineArgs),
+    /// Compare every byte of a PLACE's image with its digests, without a daemon
+    Verify(OfflineArgs),
     /// Remove unused images
     Prune(PruneAllArgs),
 }

@@ -14,12 +14,17 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 
 /// The value of `X-Registry-Auth` for a registry; `None` if the file has nothing for it.
 pub(super) fn header(registry: &str) -> Option<String> {
+    Some(URL_SAFE.encode(document(registry)?.to_string()))
+}
+
+/// A registry's credentials in Docker's form; `None` if the file has nothing for it.
+pub(super) fn document(registry: &str) -> Option<Value> {
     let path = configuration_file()?;
     if std::fs::metadata(&path).ok()?.len() > FILE_LIMIT {
         return None;
     }
     let file: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    encode(&file, registry)
+    entry(&file, registry)
 }
 
 fn configuration_file() -> Option<PathBuf> {
@@ -30,7 +35,7 @@ fn configuration_file() -> Option<PathBuf> {
     Some(directory.join("config.json"))
 }
 
-fn encode(file: &Value, registry: &str) -> Option<String> {
+fn entry(file: &Value, registry: &str) -> Option<Value> {
     let key = if registry == "docker.io" { DEFAULT_REGISTRY_KEY } else { registry };
     let entry = &file["auths"][key];
     let member = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
@@ -42,7 +47,7 @@ fn encode(file: &Value, registry: &str) -> Option<String> {
         let (username, password) = pair.split_once(':')?;
         json!({"username": username, "password": password, "serveraddress": key})
     };
-    Some(URL_SAFE.encode(document.to_string()))
+    Some(document)
 }
 
 #[cfg(test)]
@@ -53,12 +58,9 @@ mod tests {
     fn the_registrys_entry_is_sent() {
         let file = json!({"auths": {"localhost:5000": {"auth": "dTpwOnE="},
             "https://index.docker.io/v1/": {"identitytoken": "t"}, "bad": {"auth": "!"}}});
-        let decoded = |registry| {
-            let bytes = URL_SAFE.decode(encode(&file, registry)?).unwrap();
-            Some(serde_json::from_slice::<Value>(&bytes).unwrap())
-        };
-        let entry = decoded("localhost:5000").unwrap();
-        assert_eq!((&entry["username"], &entry["password"]), (&json!("u"), &json!("p:q")));
+        let decoded = |registry| entry(&file, registry);
+        let local = decoded("localhost:5000").unwrap();
+        assert_eq!((&local["username"], &local["password"]), (&json!("u"), &json!("p:q")));
         assert_eq!(decoded("docker.io").unwrap()["identitytoken"], "t");
         assert_eq!(decoded("bad"), None);
         assert_eq!(decoded("elsewhere"), None);

@@ -50,6 +50,8 @@ pub(crate) struct File {
     pub(crate) tlskey: Option<PathBuf>,
     /// `false`: containers are stopped when the daemon is told to end.
     pub(crate) live_restore: Option<bool>,
+    /// In megabytes; dockerd has no such key.
+    pub(crate) disk_reserve: Option<u64>,
 }
 
 /// One entry of `default-address-pools`.
@@ -59,13 +61,14 @@ pub(crate) struct Pool {
     pub(crate) size: u8,
 }
 
-const OBEYED: [&str; 32] = [
+const OBEYED: [&str; 33] = [
     "bip",
     "bridge",
     "cgroup-parent",
     "data-root",
     "debug",
     "default-address-pools",
+    "disk-reserve",
     "exec-opts",
     "exec-root",
     "fixed-cidr-v6",

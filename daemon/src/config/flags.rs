@@ -139,6 +139,11 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) shutdown_containers: bool,
 
+    /// Megabytes of the disk to keep free: pulls, loads, builds and new containers that would take of them
+    /// are refused [default: 64]
+    #[arg(long, value_name = "MEGABYTES")]
+    pub(crate) disk_reserve: Option<u64>,
+
     /// Seconds that a container may take from its start to its program [default: 150]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) start_timeout: Option<u64>,

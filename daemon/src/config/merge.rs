@@ -21,6 +21,8 @@ const DEFAULT_MTU_BYTES: u32 = 1500;
 const DEFAULT_DRAIN: Duration = Duration::from_secs(15);
 /// A little more than the monitor has patience with the container's init, which names the step that hangs.
 const DEFAULT_START_LIMIT: Duration = Duration::from_secs(150);
+/// The database and the logs of what runs go on for a while with it.
+const DEFAULT_RESERVE_MEGABYTES: u64 = 64;
 const DEFAULT_CONCURRENT_DOWNLOADS: usize = 3;
 /// Longest name of a network interface (netdevice(7): `IFNAMSIZ` with its final zero byte is 16).
 const MAX_INTERFACE_BYTES: usize = 15;
@@ -68,6 +70,12 @@ impl Conflicts {
         let (flag, file) = (flags.max_concurrent_downloads, file.max_concurrent_downloads);
         let given = self.scalar("max-concurrent-downloads", flag, file);
         given.unwrap_or(DEFAULT_CONCURRENT_DOWNLOADS)
+    }
+
+    /// In bytes.
+    fn disk_reserve(&mut self, flag: Option<u64>, file: Option<u64>) -> u64 {
+        let megabytes = self.scalar("disk-reserve", flag, file);
+        megabytes.unwrap_or(DEFAULT_RESERVE_MEGABYTES).saturating_mul(1_000_000)
     }
 
     /// The flag says no to what the file calls `live-restore`.
@@ -145,6 +153,7 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         log_driver,
         log_options,
         embedded_image: flags.embedded_image,
+        disk_reserve: both.disk_reserve(flags.disk_reserve, file.disk_reserve),
     };
     if both.0.is_empty() {
         return Ok(config);

@@ -130,7 +130,7 @@ impl Service {
         wanted: Vec<Wanted>,
     ) -> Result<(), Error> {
         let snapshot =
-            self.store.snapshots().prepare(&definition.id, image).map_err(Error::internal)?;
+            self.store.snapshots().prepare(&definition.id, image).map_err(|e| Error::stored(&e))?;
         self.take_up_volumes(definition, wanted, &volumes::Image::new(&snapshot))
     }
 

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use runtime::{StepError, StepErrorKind};
 
+use crate::http::error::is_disk_full;
 use crate::{networks, volumes};
 
 /// An answer that is an error; the HTTP room gives each kind its status.
@@ -53,6 +54,9 @@ pub(crate) enum Error {
     /// As `Start`, for an exec.
     #[error("{}", describe("OCI runtime exec failed: exec failed", .0))]
     ExecStart(StepError),
+    /// 507: the disk is full, up to what is kept in reserve.
+    #[error("{0}")]
+    NoSpace(String),
     /// 500.
     #[error("{0}")]
     Internal(String),
@@ -67,6 +71,14 @@ impl From<networks::Error> for Error {
 impl Error {
     pub(crate) fn not_running(id: &str) -> Self {
         Self::Conflict(format!("container {id} is not running"))
+    }
+
+    /// A failure of the store.
+    pub(crate) fn stored(error: &(impl std::error::Error + 'static)) -> Self {
+        match is_disk_full(error) {
+            true => Self::NoSpace(error.to_string()),
+            false => Self::internal(error),
+        }
     }
 
     /// 500 with the text of an error of another room.

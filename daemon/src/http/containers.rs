@@ -56,6 +56,7 @@ impl From<containers::Error> for Error {
                 StepErrorKind::Other => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },
+            E::NoSpace(_) => StatusCode::INSUFFICIENT_STORAGE,
             E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error)

@@ -80,6 +80,9 @@ impl Error {
     }
 
     fn status(&self) -> StatusCode {
+        if http::error::is_disk_full(self) {
+            return StatusCode::INSUFFICIENT_STORAGE;
+        }
         match self {
             Self::NoSuchImage(_) | Self::Store(ImageError::NotFound(_)) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,

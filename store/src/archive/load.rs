@@ -1,6 +1,7 @@
-//! `docker load`: an archive becomes images. Files come in whole first, because an archive tells
-//! what they are at its end; then layers are unpacked, several at once, and the images committed.
+//! `docker load`: an archive becomes images. An archive tells at its end what its files are: until then
+//! what looks like a layer has been unpacked on suspicion. What is still to do follows, and the commit.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +13,14 @@ use super::contents::{self, Found};
 use super::spool::{Spool, Spooled};
 use crate::content::ContentError;
 use crate::digest::Digest;
-use crate::error::IoError;
+use crate::error::{Context, IoError};
 use crate::image::{ImageError, ImageId, Images, Manifest, NewImage, NewLayer, ResolveError};
 use crate::layer::{Bytes, LayerError, Layers, chain_ids};
 use crate::layout::{CONFIG, MANIFEST, TAR};
 use crate::lease::Lease;
-use crate::pull::ManifestError;
 use crate::pull::config::{self, CONFIG_LIMIT};
 use crate::pull::decompress::{self, Decoder};
+use crate::pull::{ManifestError, Platform};
 use crate::reference::Reference;
 
 /// Layers that are unpacked at the same time.
@@ -137,7 +138,9 @@ impl Images {
     ) -> Result<(), LoadError> {
         let _lease = Lease::new(&self.inner, "load");
         let spool = Spool::read(&self.inner, reader)?;
-        for found in contents::images(&spool)? {
+        let mut found = contents::images(&spool, &Platform::host(), true)?;
+        forget_strangers(&spool, &mut found);
+        for found in found {
             let loaded = self.load_image(&spool, found, progress)?;
             progress(LoadProgress::Image(loaded));
         }
@@ -150,7 +153,7 @@ impl Images {
         found: Found,
         progress: &(impl Fn(LoadProgress) + Sync),
     ) -> Result<Loaded, LoadError> {
-        let Found { names, config, layers, manifest } = found;
+        let Found { names, config, layers, manifest, parent, .. } = found;
         let parsed = config::parse(&spool.small(&config, CONFIG_LIMIT)?, layers.len())?;
         if !matches!(parsed.platform.os.as_str(), "" | "linux") {
             return Err(LoadError::OperatingSystem(parsed.platform.os));
@@ -182,7 +185,7 @@ impl Images {
             registry_digest: None,
             config: config.digest,
             layers: layers.collect(),
-            parent: None,
+            parent,
         };
         for name in &names {
             self.tell_renamed(name, &new.config, progress);
@@ -236,8 +239,47 @@ impl Images {
         work: &Work<'_>,
         progress: &(impl Fn(LoadProgress) + Sync),
     ) -> Result<(), LoadError> {
+        let unpacked = match self.take_ahead(layers, work, progress) {
+            Some(unpacked) => unpacked,
+            None => self.unpack_late(layers, work, progress),
+        };
+        unpacked.map_err(|error| match error {
+            LayerError::DiffIdMismatch { expected, actual } => {
+                LoadError::DiffId { index: work.index, expected, actual }
+            }
+            error => error.into(),
+        })
+    }
+
+    /// Takes what was unpacked while the archive came, if it was.
+    fn take_ahead(
+        &self,
+        layers: &Layers,
+        work: &Work<'_>,
+        progress: &(impl Fn(LoadProgress) + Sync),
+    ) -> Option<Result<(), LayerError>> {
+        let ahead = work.file.ahead.as_ref()?;
+        let (id, total) = (work.diff_id.short(), work.file.size);
+        let tell = |current| progress(LoadProgress::Layer { id: id.clone(), current, total });
+        let tree = match ahead.take(tell)? {
+            Ok(tree) => tree,
+            Err(error) => return Some(Err(error)),
+        };
+        tell(total);
+        let actual = tree.digest.clone().unwrap_or_else(|| work.file.digest.clone());
+        let names = (work.chain_id, work.diff_id);
+        Some(layers.adopt(ahead.directory(), tree, names, actual))
+    }
+
+    /// Unpacks a layer from its blob.
+    fn unpack_late(
+        &self,
+        layers: &Layers,
+        work: &Work<'_>,
+        progress: &(impl Fn(LoadProgress) + Sync),
+    ) -> Result<(), LayerError> {
         let path = self.inner.blob_path(&work.file.digest);
-        let file = File::open(&path).map_err(LoadError::Read)?;
+        let file = File::open(&path).on("open", &path)?;
         let told = Told {
             inner: file,
             id: work.diff_id.short(),
@@ -247,23 +289,20 @@ impl Images {
         };
         let (chain_id, diff_id) = (work.chain_id, work.diff_id);
         // A file that is its own diff id is a plain tar, whose digest is known.
-        let unpacked = if work.file.is_new && work.file.digest == *diff_id {
-            layers.unpack_as(Bytes::Verified, chain_id, diff_id, told)
-        } else {
-            let mut source = BufReader::with_capacity(BUFFER, told);
-            let decoder = Decoder::of_layer(&mut source).map_err(LoadError::Read)?;
-            layers.unpack(chain_id, diff_id, decoder)
-        };
-        match unpacked {
-            Err(LayerError::DiffIdMismatch { expected, actual }) => {
-                Err(LoadError::DiffId { index: work.index, expected, actual })
-            }
-            unpacked => Ok(unpacked.map(drop)?),
+        if work.file.is_new && work.file.digest == *diff_id {
+            return layers.unpack_as(Bytes::Verified, chain_id, diff_id, told).map(drop);
         }
+        let mut source = BufReader::with_capacity(BUFFER, told);
+        let decoder = Decoder::of_layer(&mut source).map_err(LayerError::Read)?;
+        layers.unpack(chain_id, diff_id, decoder).map(drop)
     }
 
     /// A manifest for an archive that has none.
-    fn manifest_of(&self, config: &Spooled, layers: &[Spooled]) -> Result<Vec<u8>, LoadError> {
+    pub(crate) fn manifest_of(
+        &self,
+        config: &Spooled,
+        layers: &[Spooled],
+    ) -> Result<Vec<u8>, LoadError> {
         let mut descriptors = Vec::with_capacity(layers.len());
         for layer in layers {
             let path = self.inner.blob_path(&layer.digest);
@@ -282,6 +321,30 @@ impl Images {
             "layers": descriptors,
         });
         Ok(manifest.to_string().into_bytes())
+    }
+}
+
+/// A parent counts where it comes along, and its layers are the lowest of the child's; as with dockerd.
+fn forget_strangers(spool: &Spool, images: &mut [Found]) {
+    let layers = |found: &Found| {
+        // What is wrong with a config is told when its image's turn comes.
+        let config = spool.small(&found.config, CONFIG_LIMIT).ok()?;
+        Some(config::parse(&config, found.layers.len()).ok()?.diff_ids)
+    };
+    if images.iter().all(|found| found.parent.is_none()) {
+        return;
+    }
+    let all: HashMap<Digest, Vec<Digest>> = images
+        .iter()
+        .filter_map(|found| Some((found.config.digest.clone(), layers(found)?)))
+        .collect();
+    for found in images {
+        let id = &found.config.digest;
+        let is_above = |parent: &Digest| {
+            let pair = all.get(id).zip(all.get(parent));
+            parent != id && pair.is_some_and(|(own, below)| own.starts_with(below))
+        };
+        found.parent = found.parent.take().filter(is_above);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::content::ContentError;
 use crate::digest::Digest;
 use crate::image::{Image, Images};
 use crate::lease::Lease;
-use crate::pull::manifest::{self, Document, ManifestError};
+use crate::pull::manifest::{self, Descriptor, Document, ImageManifest, ManifestError};
 use crate::reference::Reference;
 use crate::registry::manifest::MANIFEST_LIMIT;
 use crate::{Inner, layout};
@@ -44,6 +44,8 @@ pub enum SaveError {
 struct Archive<'a, W: Write> {
     inner: &'a Inner,
     tar: tar::Builder<W>,
+    /// Images that come into it.
+    images: HashSet<&'a Digest>,
     /// Blobs that are in it.
     written: HashSet<Digest>,
     index: Vec<Value>,
@@ -62,6 +64,7 @@ impl Images {
         let mut archive = Archive {
             inner: &self.inner,
             tar: tar::Builder::new(into),
+            images: images.iter().map(|saved| &saved.image.id).collect(),
             written: HashSet::new(),
             index: Vec::new(),
             list: Vec::new(),
@@ -107,11 +110,16 @@ impl<W: Write> Archive<'_, W> {
         }
         let tags: Vec<String> = saved.tags.iter().map(Reference::familiar).collect();
         let layers: Vec<String> = manifest.layers.iter().map(|layer| path(&layer.digest)).collect();
-        self.list.push(json!({
+        let mut listed = json!({
             "Config": path(&manifest.config.digest),
             "RepoTags": (!tags.is_empty()).then_some(tags),
             "Layers": layers,
-        }));
+            "LayerSources": sources(&saved.image, &manifest),
+        });
+        if let Some(parent) = saved.image.parent.as_ref().filter(|id| self.images.contains(id)) {
+            listed["Parent"] = json!(parent);
+        }
+        self.list.push(listed);
         Ok(())
     }
 
@@ -155,6 +163,15 @@ impl<W: Write> Archive<'_, W> {
         let mut into = self.tar.into_inner()?;
         Ok(into.flush()?)
     }
+}
+
+/// Each layer's descriptor by its diff id, as dockerd writes them.
+fn sources(image: &Image, manifest: &ImageManifest) -> Value {
+    let layers = image.config.rootfs().diff_ids().iter().zip(&manifest.layers);
+    let sources = layers.map(|(diff_id, Descriptor { media_type, digest, size })| {
+        (diff_id.clone(), json!({"mediaType": media_type, "size": size, "digest": digest}))
+    });
+    sources.collect::<serde_json::Map<_, _>>().into()
 }
 
 fn path(digest: &Digest) -> String {

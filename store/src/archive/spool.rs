@@ -1,20 +1,24 @@
-//! An archive on its way in: its files are put under `ingest/`, hashed as they come, and found
-//! again by the names that the archive gives them. No name of it ever becomes a path on the disk.
+//! An archive on its way in: its files are put under `ingest/`, hashed and unpacked as they come, and
+//! found again by the names that the archive gives them. No name of it ever becomes a path on the disk.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::BLOBS;
+use super::ahead::{self, Ahead, Growing, Unpacking};
 use super::load::LoadError;
+use super::{BLOBS, INDEX};
 use crate::content::{BLOB_LIMIT, WRITEBACK_STEP};
+use crate::db::images;
 use crate::digest::{Digest, Hasher};
 use crate::error::Context;
+use crate::layer::LayerError;
 use crate::pull::decompress::Decoder;
+use crate::registry::manifest::MANIFEST_LIMIT;
 use crate::{Inner, durable, sys};
 
 /// Most entries of one archive.
@@ -30,19 +34,25 @@ const TAIL_LIMIT: u64 = 1 << 20;
 
 /// A file of the archive.
 #[derive(Debug, Clone)]
-pub(super) struct Spooled {
+pub(crate) struct Spooled {
     /// Where its bytes are: below the spool, or the store's own blob.
-    pub(super) path: PathBuf,
-    pub(super) digest: Digest,
+    pub(crate) path: PathBuf,
+    pub(crate) digest: Digest,
     /// In bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Its bytes came with this archive, and their digest was reckoned.
-    pub(super) is_new: bool,
+    pub(crate) is_new: bool,
+    /// What it is unpacked to, if it looks like a layer.
+    pub(super) ahead: Option<Arc<Unpacking>>,
 }
 
 /// The archive's files. Dropping it removes what nobody took.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(crate) struct Spool {
+    /// There until the drop, where there is anything to unpack.
+    ahead: Option<Ahead>,
+    /// Blobs are also looked for in this layout.
+    layout: Option<PathBuf>,
     inner: Arc<Inner>,
     dir: PathBuf,
     files: HashMap<String, Spooled>,
@@ -68,21 +78,51 @@ impl<R: Read> Read for Metered<R> {
 }
 
 impl Spool {
-    /// Reads an archive to its end, compressed or not.
+    /// Reads an archive to its end, compressed or not, and unpacks its layers meanwhile.
     pub(super) fn read(inner: &Arc<Inner>, reader: impl Read) -> Result<Self, LoadError> {
+        let mut spool = Self::new(inner)?;
+        spool.ahead = Some(Ahead::new(inner));
+        spool.fill(reader)
+    }
+
+    /// Reads an archive to its end, and unpacks nothing.
+    pub(crate) fn read_only(inner: &Arc<Inner>, reader: impl Read) -> Result<Self, LoadError> {
+        Self::new(inner)?.fill(reader)
+    }
+
+    /// A layout in a directory; its files stay where they are and are not verified.
+    pub(crate) fn of_layout(inner: &Arc<Inner>, layout: &Path) -> Result<Self, LoadError> {
+        let mut spool = Self::new(inner)?;
+        let path = layout.join(INDEX);
+        let size = path.metadata().on("stat", &path)?.len();
+        if size > MANIFEST_LIMIT {
+            return Err(LoadError::Archive(format!("{INDEX} is larger than {MANIFEST_LIMIT}")));
+        }
+        let digest = Digest::of(&std::fs::read(&path).on("read", &path)?);
+        let index = Spooled { path, digest, size, is_new: false, ahead: None };
+        spool.files.insert(INDEX.to_owned(), index);
+        spool.layout = Some(layout.to_owned());
+        Ok(spool)
+    }
+
+    fn new(inner: &Arc<Inner>) -> Result<Self, LoadError> {
         let dir = inner.ingest_dir().join(format!("load-{}", inner.next_number()));
         durable::create_dir(&dir, 0o700)?;
         let (files, links, by_digest) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut spool = Self { inner: inner.clone(), dir, files, links, by_digest };
+        let inner = Arc::clone(inner);
+        Ok(Self { ahead: None, layout: None, inner, dir, files, links, by_digest })
+    }
+
+    fn fill(mut self, reader: impl Read) -> Result<Self, LoadError> {
         let mut source = BufReader::with_capacity(BUFFER, reader);
         let decoder = Decoder::new(&mut source).map_err(LoadError::Read)?;
-        spool.take_all(decoder).map_err(|error| match error {
+        self.take_all(decoder).map_err(|error| match error {
             LoadError::Read(error) => LoadError::Archive(error.to_string()),
             error => error,
         })?;
         // The client may wait until its padding is taken; its end does not matter any more.
         let _ = io::copy(&mut source.take(TAIL_LIMIT), &mut io::sink());
-        Ok(spool)
+        Ok(self)
     }
 
     fn take_all(&mut self, reader: impl Read) -> Result<(), LoadError> {
@@ -130,7 +170,14 @@ impl Spool {
             self.files.insert(name, blob);
             return drain(&mut entry);
         }
-        let spooled = self.write(&mut entry, number)?;
+        let is_unpacked = match &named {
+            Some(digest) => {
+                let known = self.inner.db.read(|db| images::has_diff(db, digest));
+                known.map_err(LayerError::from)?
+            }
+            None => false,
+        };
+        let spooled = self.write(&mut entry, number, !is_unpacked)?;
         if let Some(expected) = named.filter(|expected| *expected != spooled.digest) {
             let actual = spooled.digest;
             return Err(LoadError::DigestMismatch { path: name, expected, actual });
@@ -141,23 +188,34 @@ impl Spool {
     }
 
     fn write<R: Read>(
-        &self,
+        &mut self,
         entry: &mut tar::Entry<'_, R>,
         number: u64,
+        may_unpack: bool,
     ) -> Result<Spooled, LoadError> {
+        self.inner.make_room(entry.size())?;
         let path = self.dir.join(number.to_string());
         let mut file = File::create_new(&path).on("create", &path)?;
         let (mut hasher, mut size, mut started) = (Hasher::default(), 0, 0);
+        let mut growing = None;
         let mut buffer = vec![0; BUFFER];
         loop {
-            let count = entry.read(&mut buffer).map_err(LoadError::Read)?;
+            let count = read_whole(entry, &mut buffer).map_err(LoadError::Read)?;
             if count == 0 {
                 break;
             }
             file.write_all(&buffer[..count]).on("write", &path)?;
-            hasher.update(&buffer[..count]);
+            if size == 0 && may_unpack && ahead::is_layer(&buffer[..count]) {
+                let begun = self.ahead.as_mut().map(|ahead| ahead.begin(&path)).transpose()?;
+                growing = begun.flatten();
+            }
             size += count as u64;
+            if let Some(growing) = &growing {
+                growing.reached(size);
+            }
+            hasher.update(&buffer[..count]);
             if size - started >= WRITEBACK_STEP {
+                self.inner.make_room(entry.size() - size)?;
                 sys::start_writeback(&file, started, size - started).on("write back", &path)?;
                 started = size;
             }
@@ -165,17 +223,19 @@ impl Spool {
         if size != entry.size() {
             return Err(LoadError::Archive("unexpected end".to_owned()));
         }
-        Ok(Spooled { path, digest: hasher.finish(), size, is_new: true })
+        let ahead = growing.map(Growing::whole);
+        Ok(Spooled { path, digest: hasher.finish(), size, is_new: true, ahead })
     }
 
     fn known(&self, digest: &Digest) -> Option<Spooled> {
-        let path = self.inner.blob_path(digest);
+        let laid = self.layout.as_ref().map(|layout| layout.join(BLOBS).join(digest.hex()));
+        let path = laid.unwrap_or_else(|| self.inner.blob_path(digest));
         let size = path.metadata().ok()?.len();
-        Some(Spooled { path, digest: digest.clone(), size, is_new: false })
+        Some(Spooled { path, digest: digest.clone(), size, is_new: false, ahead: None })
     }
 
     /// The file of this name, through links.
-    pub(super) fn file(&self, name: &str) -> Option<&Spooled> {
+    pub(crate) fn file(&self, name: &str) -> Option<&Spooled> {
         let mut name = normal("", name);
         for _ in 0..LINKS_LIMIT {
             if let Some(file) = self.files.get(&name) {
@@ -187,23 +247,29 @@ impl Spool {
     }
 
     /// The file with these bytes, of the archive or of the store.
-    pub(super) fn blob(&self, digest: &Digest) -> Option<Spooled> {
+    pub(crate) fn blob(&self, digest: &Digest) -> Option<Spooled> {
         self.by_digest.get(digest).cloned().or_else(|| self.known(digest))
     }
 
     /// The bytes of a small file.
-    pub(super) fn small(&self, file: &Spooled, limit: u64) -> Result<Vec<u8>, LoadError> {
+    pub(crate) fn small(&self, file: &Spooled, limit: u64) -> Result<Vec<u8>, LoadError> {
         if file.size > limit {
             return Err(LoadError::Archive(format!("{} is larger than {limit}", file.digest)));
         }
         // A file that was taken already is where blobs are.
         let stored = self.inner.blob_path(&file.digest);
         let path = if file.path.exists() { &file.path } else { &stored };
-        Ok(std::fs::read(path).on("read", path)?)
+        let bytes = std::fs::read(path).on("read", path)?;
+        let actual = Digest::of(&bytes);
+        if actual != file.digest {
+            let (path, expected) = (path.display().to_string(), file.digest.clone());
+            return Err(LoadError::DigestMismatch { path, expected, actual });
+        }
+        Ok(bytes)
     }
 
     /// Makes a file the store's blob.
-    pub(super) fn keep(&self, file: &Spooled) -> Result<(), LoadError> {
+    pub(crate) fn keep(&self, file: &Spooled) -> Result<(), LoadError> {
         let place = self.inner.blob_path(&file.digest);
         if place.exists() {
             return Ok(());
@@ -214,6 +280,8 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
+        // Its threads write into the directory.
+        self.ahead = None;
         if let Err(error) = self.inner.throw_away(&self.dir) {
             tracing::warn!(%error, "a loaded archive could not be thrown away");
         }
@@ -223,6 +291,18 @@ impl Drop for Spool {
 
 fn drain<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(), LoadError> {
     io::copy(entry, &mut io::sink()).map(drop).map_err(LoadError::Read)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match reader.read(&mut buffer[length..])? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    Ok(length)
 }
 
 fn parent(name: &str) -> &str {

@@ -51,7 +51,11 @@ impl Ingest {
             return Err(ContentError::Busy(expected.clone()));
         }
         let path = inner.ingest_dir().join(partial_name(expected));
-        match open_partial(&path, limit) {
+        let opened = open_partial(&path, limit).and_then(|(file, hasher, offset)| {
+            inner.make_room(size.unwrap_or_default().saturating_sub(offset))?;
+            Ok((file, hasher, offset))
+        });
+        match opened {
             Ok((file, hasher, offset)) => {
                 crash::step("store.ingest.opened");
                 let expected = expected.clone();
@@ -111,6 +115,7 @@ impl Ingest {
     }
 
     fn start_writeback(&mut self) -> Result<(), ContentError> {
+        self.inner.make_room(0)?;
         let (from, length) = (self.started, self.offset - self.started);
         sys::start_writeback(&self.file, from, length).on("write back", &self.path)?;
         self.started = self.offset;

@@ -182,6 +182,11 @@ pub(crate) fn delete(db: &Transaction<'_>, id: &ImageId) -> rusqlite::Result<Opt
     Ok((deleted == 1).then_some(candidates))
 }
 
+/// Whether a layer of these bytes is unpacked, upon whatever others.
+pub(crate) fn has_diff(db: &Connection, diff_id: &Digest) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM layers WHERE diff_id = ?1")?.exists(params![diff_id])
+}
+
 pub(crate) fn has_layer(db: &Connection, chain_id: &Digest) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM layers WHERE chain_id = ?1")?.exists(params![chain_id])
 }

@@ -127,6 +127,49 @@ mod tests {
         }
     }
 
+    /// What a death leaves of a migration is some beginning of the log that it writes: every one of
+    /// them, and each with half a frame more, is taken up again.
+    #[test]
+    fn a_migration_that_died_at_any_write_is_done_again() {
+        const HEADER: usize = 32;
+        const FRAME: usize = 24 + 4096;
+        for version in 0..STEPS.len() {
+            let root = TempDir::new().expect("directory");
+            let path = root.path().join("jocker.db");
+            let mut old = Connection::open(&path).expect("database");
+            if version > 0 {
+                Migrations::from_slice(&STEPS[..version]).to_latest(&mut old).expect("old schema");
+                let row = "INSERT INTO images VALUES ('a', 'b', 'c', 1, 'd', 2)";
+                old.execute(row, []).expect("row");
+            }
+            drop(old);
+            let mut dying = super::super::connect(&path).expect("connect");
+            let before = std::fs::read(&path).expect("database");
+            run(&mut dying).expect("migrate");
+            let log = std::fs::read(path.with_extension("db-wal")).expect("log");
+            let frames = (log.len() - HEADER) / FRAME;
+            assert!(frames > 1, "{frames} frames");
+            let ends =
+                (0..=frames).flat_map(|frame| [0, FRAME / 2].map(|more| frame * FRAME + more));
+            for end in ends.map(|end| log.len().min(HEADER + end)).chain([0, HEADER / 2]) {
+                let left = TempDir::new().expect("directory");
+                let path = left.path().join("jocker.db");
+                std::fs::write(&path, &before).expect("database");
+                std::fs::write(path.with_extension("db-wal"), &log[..end]).expect("log");
+                let db = Db::open(left.path()).expect("open");
+                let found = db.read(|db| {
+                    let count =
+                        db.query_row("SELECT count(parent) + count(*) FROM images", [], |row| {
+                            row.get::<_, usize>(0)
+                        });
+                    Ok((count?, super::super::problems(db)?))
+                });
+                let what = format!("version {version}, {end} bytes of the log");
+                assert_eq!(found.expect("rows"), (version.min(1), Vec::new()), "{what}");
+            }
+        }
+    }
+
     #[test]
     fn newer_databases_are_refused_and_left_as_they_are() {
         let root = TempDir::new().expect("directory");

@@ -18,6 +18,7 @@ use crate::lease::Lease;
 use crate::pull::decompress::{self, Decoder};
 use crate::reference::Reference;
 use crate::registry::manifest::MANIFEST_LIMIT;
+use crate::room::Gauge;
 
 /// Bytes that are read or written at once.
 const BUFFER: usize = 256 << 10;
@@ -166,7 +167,8 @@ impl Inner {
     ) -> Result<(Digest, u64), DeriveError> {
         let temporary = self.ingest_dir().join(format!("blob-{}", self.next_number()));
         let file = durable::write_new(&temporary, b"")?;
-        let mut hashing = Hashing { file, hasher: Hasher::default(), size: 0 };
+        let (hasher, gauge) = (Hasher::default(), Gauge::default());
+        let mut hashing = Hashing { file, hasher, size: 0, gauge, store: self };
         let mut buffered = io::BufWriter::with_capacity(BUFFER, &mut hashing);
         let written =
             write(&mut buffered).and_then(|()| Ok(buffered.flush().on("write", &temporary)?));
@@ -235,14 +237,17 @@ impl Inner {
     }
 }
 
-struct Hashing {
+struct Hashing<'a> {
     file: File,
     hasher: Hasher,
     size: u64,
+    gauge: Gauge,
+    store: &'a Inner,
 }
 
-impl Write for Hashing {
+impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gauge.count(self.store, bytes.len() as u64)?;
         let count = self.file.write(bytes)?;
         self.hasher.update(&bytes[..count]);
         self.size += count as u64;

@@ -27,14 +27,14 @@ pub(crate) struct Stream {
 }
 
 /// Runs `consume` over the stream; answers its value and the digest of what was read, which is the
-/// whole stream if `consume` read to the end. What is `known` of it already is not reckoned again.
-/// More than `limit` bytes end it with an error.
+/// whole stream if `consume` read to the end; no digest unless `is_hashed`. More than `limit` bytes
+/// end it with an error.
 pub(crate) fn pump<T>(
     reader: impl Read + Send,
     limit: u64,
-    known: Option<&Digest>,
+    is_hashed: bool,
     consume: impl FnOnce(&mut Stream) -> T,
-) -> io::Result<(T, io::Result<Digest>)> {
+) -> io::Result<(T, io::Result<Option<Digest>>)> {
     thread::scope(|scope| {
         let (to_hasher, hashed) = sync_channel::<Arc<Buffer>>(QUEUE);
         let (to_caller, full) = sync_channel(QUEUE);
@@ -48,12 +48,11 @@ pub(crate) fn pump<T>(
             }
             hasher.finish()
         };
-        let (to_hasher, hasher) = match known {
-            Some(_) => (None, None),
-            None => {
-                let thread = thread::Builder::new().name("layer-hash".to_owned());
-                (Some(to_hasher), Some(thread.spawn_scoped(scope, hash)?))
-            }
+        let (to_hasher, hasher) = if is_hashed {
+            let thread = thread::Builder::new().name("layer-hash".to_owned());
+            (Some(to_hasher), Some(thread.spawn_scoped(scope, hash)?))
+        } else {
+            (None, None)
         };
         let source = thread::Builder::new()
             .name("layer-read".to_owned())
@@ -65,11 +64,7 @@ pub(crate) fn pump<T>(
         drop(stream);
         let gone = |_| io::Error::other("a thread of the layer panicked");
         let outcome = source.join().map_err(gone)?;
-        let digest = match (hasher, known) {
-            (Some(hasher), _) => hasher.join().map_err(gone)?,
-            (None, Some(known)) => known.clone(),
-            (None, None) => return Err(io::Error::other("a layer without a digest")),
-        };
+        let digest = hasher.map(|hasher| hasher.join().map_err(gone)).transpose()?;
         Ok((value, outcome.map(|()| digest)))
     })
 }
@@ -162,34 +157,31 @@ mod tests {
     #[test]
     fn all_bytes_come_and_are_hashed() {
         let bytes: Vec<u8> = (0_u8..251).cycle().take(3 * BUFFER_BYTES + 17).collect();
-        let (seen, digest) = pump(&bytes[..], u64::MAX, None, |stream| {
+        let (seen, digest) = pump(&bytes[..], u64::MAX, true, |stream| {
             let mut seen = Vec::new();
             stream.read_to_end(&mut seen).map(|_| seen)
         })
         .expect("threads");
         assert_eq!(seen.expect("read"), bytes);
-        assert_eq!(digest.expect("digest"), Digest::of(&bytes));
+        assert_eq!(digest.expect("digest"), Some(Digest::of(&bytes)));
     }
 
     #[test]
-    fn what_is_known_is_not_reckoned() {
-        let known = Digest::of(b"something else");
-        let (read, digest) = pump(&b"bytes"[..], u64::MAX, Some(&known), |stream| {
-            let mut seen = String::new();
-            stream.read_to_string(&mut seen).map(|_| seen)
-        })
-        .expect("threads");
-        assert_eq!((read.expect("read").as_str(), digest.expect("digest")), ("bytes", known));
+    fn what_others_reckon_is_not_reckoned() {
+        let (read, digest) =
+            pump(&b"bytes"[..], u64::MAX, false, |stream| io::copy(stream, &mut io::sink()))
+                .expect("threads");
+        assert_eq!((read.expect("read"), digest.expect("read")), (5, None));
     }
 
     #[test]
     fn a_caller_may_stop_and_a_limit_holds() {
         let (_, digest) =
-            pump(io::repeat(7), u64::MAX, None, |stream| stream.fill_buf().map(<[u8]>::len))
+            pump(io::repeat(7), u64::MAX, true, |stream| stream.fill_buf().map(<[u8]>::len))
                 .expect("threads");
         assert!(digest.is_ok());
         let (_, digest) =
-            pump(io::repeat(7), 1 << 20, None, |stream| io::copy(stream, &mut io::sink()))
+            pump(io::repeat(7), 1 << 20, true, |stream| io::copy(stream, &mut io::sink()))
                 .expect("threads");
         assert_eq!(digest.expect_err("limit").kind(), io::ErrorKind::FileTooLarge);
     }

@@ -55,6 +55,16 @@ impl<'a, R: BufRead> Decoder<'a, R> {
         };
         Ok(Self { kind, room: UNPACKED_LIMIT })
     }
+
+    /// Whether the source's bytes are the uncompressed ones.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Plain(_))
+    }
+}
+
+/// Whether bytes that begin so are compressed in a way that is known.
+pub(crate) fn is_compressed(beginning: &[u8]) -> bool {
+    beginning.starts_with(GZIP_MAGIC) || beginning.starts_with(ZSTD_MAGIC)
 }
 
 /// What OCI's media types add for how a layer is compressed: `""`, `+gzip` or `+zstd`.

@@ -114,6 +114,10 @@ impl Sample {
         &self.tars
     }
 
+    pub(crate) fn config(&self) -> &[u8] {
+        &self.config
+    }
+
     pub(crate) fn chain(&self) -> Vec<Digest> {
         chain_ids(&self.tars.iter().map(|tar| Digest::of(tar)).collect::<Vec<_>>())
     }

@@ -7,10 +7,12 @@ mod images;
 mod implied;
 mod layers;
 mod layout;
+mod loads;
 mod power;
 mod records;
 mod recovery;
 mod removal;
+mod room;
 mod snapshots;
 #[path = "../../src/layer/specimen.rs"]
 mod specimen;

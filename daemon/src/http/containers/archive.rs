@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::blocking;
 use crate::app::App;
+use crate::containers::{FileSource, Handle};
 use crate::http::error::Error;
 use crate::http::extract::{Name, Query};
 use crate::http::{reply, transfer};
@@ -22,13 +23,9 @@ pub(crate) async fn stat(
     Name(name): Name,
     query: Query,
 ) -> Result<Response, Error> {
-    let path = query.text("path").to_owned();
-    let source = blocking(move || {
-        let handle = app.containers.resolve(&name)?;
-        app.containers.find_file(&handle, &name, &path)
-    });
+    let source = find(app, name, &query, |_, _| {}).await?;
     let mut response = reply::empty(StatusCode::OK);
-    tell(response.headers_mut(), &source.await?.stat)?;
+    tell(response.headers_mut(), &source.stat)?;
     Ok(response)
 }
 
@@ -37,18 +34,29 @@ pub(crate) async fn get(
     Name(name): Name,
     query: Query,
 ) -> Result<Response, Error> {
-    let path = query.text("path").to_owned();
-    let source = blocking(move || {
-        let handle = app.containers.resolve(&name)?;
-        let source = app.containers.find_file(&handle, &name, &path)?;
-        app.containers.tell(&handle, "archive-path", &[]);
-        Ok(source)
-    });
-    let source = source.await?;
+    let told = |app: &App, handle: &_| app.containers.tell(handle, "archive-path", &[]);
+    let source = find(app, name, &query, told).await?;
     let stat = source.stat.clone();
     let mut response = transfer::write(TAR, move |into| source.write(into));
     tell(response.headers_mut(), &stat)?;
     Ok(response)
+}
+
+/// What the query's path names in a container; `found` is done when it is there.
+async fn find(
+    app: App,
+    name: String,
+    query: &Query,
+    found: impl FnOnce(&App, &Handle) + Send + 'static,
+) -> Result<FileSource, Error> {
+    let path = query.text("path").to_owned();
+    let source = blocking(move || {
+        let handle = app.containers.resolve(&name)?;
+        let source = app.containers.find_file(&handle, &name, &path)?;
+        found(&app, &handle);
+        Ok(source)
+    });
+    source.await
 }
 
 pub(crate) async fn put(
