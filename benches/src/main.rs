@@ -8,6 +8,7 @@ mod containers;
 mod floor;
 mod footprint;
 mod logs;
+mod many;
 mod memory;
 mod network;
 mod oci;
@@ -136,6 +137,9 @@ fn main() -> Result<()> {
     if flags.wants("transfer") {
         let image = pull::large(flags.pull_size);
         transfer::measure(&peers, flags.pulls, &image, &mut table)?;
+    }
+    if flags.wants("images") {
+        many::measure(&peers, &mut table)?;
     }
     if flags.wants("footprint") {
         footprint::measure(&peers, &mut table)?;
