@@ -148,7 +148,7 @@ mod tests {
             run(&mut dying).expect("migrate");
             let log = std::fs::read(path.with_extension("db-wal")).expect("log");
             let frames = (log.len() - HEADER) / FRAME;
-            assert!(frames > 1, "{frames} frames");
+            assert!(frames > 0, "version {version} writes nothing");
             let ends =
                 (0..=frames).flat_map(|frame| [0, FRAME / 2].map(|more| frame * FRAME + more));
             for end in ends.map(|end| log.len().min(HEADER + end)).chain([0, HEADER / 2]) {
