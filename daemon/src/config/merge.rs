@@ -78,6 +78,13 @@ impl Conflicts {
         megabytes.unwrap_or(DEFAULT_RESERVE_MEGABYTES).saturating_mul(1_000_000)
     }
 
+    fn agree(self, path: &Path) -> Result<(), ConfigError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError::Conflict { path: path.to_owned(), settings: self.0.join(", ") })
+    }
+
     /// The flag says no to what the file calls `live-restore`.
     fn shutdown_containers(&mut self, flags: &Flags, file: &File) -> bool {
         let flag = flags.shutdown_containers.then_some(false);
@@ -155,10 +162,7 @@ pub(crate) fn merge(flags: Flags, file: File, path: &Path) -> Result<Config, Con
         embedded_image: flags.embedded_image,
         disk_reserve: both.disk_reserve(flags.disk_reserve, file.disk_reserve),
     };
-    if both.0.is_empty() {
-        return Ok(config);
-    }
-    Err(ConfigError::Conflict { path: path.to_owned(), settings: both.0.join(", ") })
+    both.agree(path).map(|()| config)
 }
 
 fn tls_settings(both: &mut Conflicts, flags: &Flags, file: &File) -> tls::Settings {
