@@ -29,4 +29,12 @@ check 'kill: the container goes on' eventually goes_on
 check 'no process was left over' fails sh -c 'journalctl -u jockerd | grep -i "left-over\|remains running"'
 check 'attached clients hear it still' has "$(timeout 5 docker logs -f --tail 1 going)" ''
 check 'it is stopped' docker rm -f going
+
+docker run --name journal --log-driver journald busybox sh -c 'echo out; echo err >&2'
+check 'the journal has what a container says' has "$(journalctl -o cat CONTAINER_NAME=journal)" out
+check 'it is read back' is "$(docker logs journal 2>/dev/null)" out
+check 'streams are kept apart' is "$(docker logs journal 2>&1 >/dev/null)" err
+check 'it is followed to its end' has "$(timeout 60 docker logs -f journal 2>&1)" err
+check 'its container is removed' docker rm journal
+
 check 'no daemon of ours failed' is "$(systemctl is-failed jockerd.service)" active
