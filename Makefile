@@ -55,7 +55,7 @@ schema: root
 	$(CARGO) build --locked --workspace --all-targets
 	tests/schema.sh $(SWAGGER)
 
-# What the tests show, as docs/compat/endpoints.md; says which test of the README's table has not passed.
+# What the tests show: docs/compat/endpoints.md, and the states of the README's table.
 compat: root
 	$(CARGO) build --locked -p jocker-daemon -p jocker-cli -p jocker-runtime
 	$(CARGO) nextest run --locked -p jocker-tests --profile compat --no-fail-fast || true

@@ -32,7 +32,7 @@ Description: container engine that speaks the Docker Engine API
  One daemon without dockerd, containerd, runc or docker-proxy behind it, and
  its client. Docker's own client and its SDKs drive it unchanged.
 EOF
-for script in postinst prerm postrm; do
+for script in preinst postinst prerm postrm; do
     install -m 0755 "$here/debian/$script" "$root/DEBIAN/$script"
 done
 mkdir -p "$out"

@@ -1,4 +1,5 @@
-//! Requests a second: the smallest one, and a list of containers, on one connection and on eight.
+//! Requests a second on one connection and on eight, and how long the slowest of eight clients wait:
+//! the smallest request, what the daemon says of itself, and a list of containers.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -14,7 +15,16 @@ const SAMPLE: Duration = Duration::from_millis(700);
 /// Samples of each daemon.
 const SAMPLES: usize = 3;
 /// Containers in the list.
-const CONTAINERS: usize = 20;
+const CONTAINERS: usize = 100;
+/// What is asked for.
+const PATHS: [(&str, &str); 4] = [
+    ("_ping", "/_ping"),
+    ("version", "/version"),
+    ("info", "/info"),
+    ("containers/json", "/containers/json?all=1"),
+];
+/// Of a hundred answers so many came in the time that is told.
+const PERCENT: usize = 99;
 /// Bytes of an answer at most.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -23,15 +33,27 @@ pub(crate) fn measure(peers: &[Peer], table: &mut Table) -> Result<()> {
         .iter()
         .map(|peer| (0..CONTAINERS).map(|_| peer.create(&["true"], "none")).collect())
         .collect();
-    for (name, path) in [("_ping", "/_ping"), ("containers/json", "/containers/json?all=1")] {
+    for (name, path) in PATHS {
         for clients in [1, 8] {
             let mut samples: Vec<Vec<f64>> = peers.iter().map(|_| Vec::new()).collect();
+            let mut slowest = samples.clone();
             for _ in 0..SAMPLES {
                 for (index, peer) in peers.iter().enumerate() {
-                    samples[index].push(rate(peer, path, clients)?);
+                    let mut waits = waits(peer, path, clients)?;
+                    samples[index].push(waits.len() as f64 / SAMPLE.as_secs_f64());
+                    waits.sort_unstable();
+                    let wait = waits.get(waits.len() * PERCENT / 100).copied().unwrap_or_default();
+                    slowest[index].push(wait.as_secs_f64() * 1000.0);
                 }
             }
             table.rate(&format!("requests: {name}, {clients} clients"), "1/s", samples);
+            if clients > 1 {
+                table.cost(
+                    &format!("requests: {name}, {clients} clients, p{PERCENT}"),
+                    "ms",
+                    slowest,
+                );
+            }
         }
     }
     for (peer, ids) in peers.iter().zip(&ids) {
@@ -42,24 +64,25 @@ pub(crate) fn measure(peers: &[Peer], table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-fn rate(peer: &Peer, path: &str, clients: usize) -> Result<f64> {
-    let begin = Instant::now();
-    let counts: Vec<Result<u32>> = thread::scope(|scope| {
+/// How long each answer took that came within a sample's time.
+fn waits(peer: &Peer, path: &str, clients: usize) -> Result<Vec<Duration>> {
+    let end = Instant::now() + SAMPLE;
+    let each: Vec<Result<Vec<Duration>>> = thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..clients).map(|_| scope.spawn(|| ask_until(peer, path, begin + SAMPLE))).collect();
+            (0..clients).map(|_| scope.spawn(|| ask_until(peer, path, end))).collect();
         workers.into_iter().map(|worker| worker.join().expect("a client")).collect()
     });
-    let total: u32 = counts.into_iter().sum::<Result<u32>>()?;
-    Ok(f64::from(total) / begin.elapsed().as_secs_f64())
+    Ok(each.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// Asks on one connection again and again; how often an answer came.
-fn ask_until(peer: &Peer, path: &str, end: Instant) -> Result<u32> {
+/// Asks on one connection again and again; how long each answer took.
+fn ask_until(peer: &Peer, path: &str, end: Instant) -> Result<Vec<Duration>> {
     let mut stream = peer.http.connect();
     let request = format!("GET {path} HTTP/1.1\r\nHost: d\r\n\r\n");
     let mut buffer = vec![0; MAX_ANSWER];
-    let mut count = 0;
-    while Instant::now() < end {
+    let mut waits = Vec::new();
+    let mut begin = Instant::now();
+    while begin < end {
         stream.write_all(request.as_bytes())?;
         let mut length = 0;
         while !is_whole(&buffer[..length]) {
@@ -67,9 +90,11 @@ fn ask_until(peer: &Peer, path: &str, end: Instant) -> Result<u32> {
             ensure!(read > 0, "the connection ended");
             length += read;
         }
-        count += 1;
+        let now = Instant::now();
+        waits.push(now - begin);
+        begin = now;
     }
-    Ok(count)
+    Ok(waits)
 }
 
 /// Whether an answer, counted or chunked, is there to its end.

@@ -1,6 +1,7 @@
 //! `docs/compat/endpoints.md`: every endpoint with the tests that drive it, from the router's table and the tests'
 //! `/// Route:` lines. `make compat` runs the tests, and writes there what became of them; without it only the names
-//! are looked at. What the README says to work must then have passed, too.
+//! are looked at. The states of the README's table are written then, too: a row *works* when all tests that it names
+//! have passed, and *fails* otherwise; *partly* and *missing* are what its text says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,6 +9,10 @@ use std::fs;
 
 use harness::source;
 
+const README: &str = "README.md";
+/// States of the README's rows that tests decide.
+const WORKS: &str = "works";
+const FAILS: &str = "fails";
 const PAGE: &str = "docs/compat/endpoints.md";
 const HEAD: &str = "# Endpoints\n\nMade by `make compat` from the tests and their results; `file::test` is in `tests/tests/`. Where no state is\n\
                     said, the tests have not been run for this page yet.\n\n\
@@ -95,12 +100,42 @@ fn the_page_of_endpoints_names_what_is_there() {
     assert!(gone.is_empty(), "{PAGE} is old: `make compat` writes it anew without {gone:?}");
 }
 
+/// The README with the states of its table's rows by what became of the tests that they name.
+fn with_states(readme: &str, results: &BTreeMap<String, bool>) -> String {
+    let lines = readme.lines().map(|line| {
+        let cells: Vec<_> = line.split(" | ").collect();
+        let [what, WORKS | FAILS, shown] = cells.as_slice() else { return format!("{line}\n") };
+        let mut tests = shown.split('`').filter(|word| is_test(word)).peekable();
+        let is_shown = tests.peek().is_some() && tests.all(|test| results.get(test) == Some(&true));
+        format!("{what} | {} | {shown}\n", if is_shown { WORKS } else { FAILS })
+    });
+    lines.collect()
+}
+
 #[test]
-fn what_the_readme_says_to_work_has_passed() {
+fn the_readme_s_states_are_those_of_the_tests() {
     let Some(results) = results() else { return };
-    let readme = source::file("README.md");
-    let rows = readme.lines().filter(|line| line.contains("| works |"));
-    let named = rows.flat_map(|row| row.split('`').filter(|word| is_test(word)));
-    let open: Vec<_> = named.filter(|test| results.get(*test) != Some(&true)).collect();
-    assert!(open.is_empty(), "said to work, and not passed: {open:?}");
+    let readme = with_states(&source::file(README), &results);
+    fs::write(source::root().join(README), &readme).expect("the README is written");
+    let failing: Vec<_> =
+        readme.lines().filter(|line| line.contains(&format!(" | {FAILS} | "))).collect();
+    assert!(failing.is_empty(), "no longer shown to work:\n{}", failing.join("\n"));
+}
+
+#[test]
+fn rows_that_work_name_tests() {
+    let readme = source::file(README);
+    let rows = readme.lines().filter(|line| line.contains(&format!(" | {WORKS} | ")));
+    let bare: Vec<_> = rows.filter(|row| !row.split('`').any(is_test)).collect();
+    assert!(bare.is_empty(), "these name no test:\n{}", bare.join("\n"));
+}
+
+#[test]
+fn a_row_works_while_its_tests_pass() {
+    let results = [("a::b", true), ("a::c", false)].map(|(test, ok)| (test.to_owned(), ok)).into();
+    let table = "| x | works | `a::b` |\n| `y` | works | `a::b`, `a::c` |\n| z | fails | so: `a::b` |\n\
+                 | p | partly | `a::c`; no q |\n\ntext\n";
+    let expected = "| x | works | `a::b` |\n| `y` | fails | `a::b`, `a::c` |\n| z | works | so: `a::b` |\n\
+                    | p | partly | `a::c`; no q |\n\ntext\n";
+    assert_eq!(with_states(table, &results), expected);
 }

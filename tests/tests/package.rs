@@ -54,7 +54,7 @@ fn has_programs_units_and_pages() {
     let unpacked = directory.path().join("unpacked");
     let unpacked_text = unpacked.to_string_lossy();
     output("dpkg-deb", &["--raw-extract", &package, &unpacked_text]);
-    for script in ["postinst", "prerm", "postrm"] {
+    for script in ["preinst", "postinst", "prerm", "postrm"] {
         output("sh", &["-n", &format!("{unpacked_text}/DEBIAN/{script}")]);
     }
     let read = |path: &str| std::fs::read_to_string(unpacked.join(path)).expect("a file");

@@ -2,6 +2,8 @@
 
 mod ports;
 
+use std::collections::HashMap;
+
 use api_spec::container::{
     ContainerSummary, HealthStatus, PortSummary, SummaryHealth, SummaryHostConfig,
     SummaryNetworkSettings,
@@ -82,7 +84,12 @@ pub(super) fn list(
         rows.truncate(selection.limit);
     }
     let now = Timestamp::now();
-    Ok(rows.iter().map(|row| summary(service, row, selection.size, now)).collect())
+    let mut names = ImageNames::default();
+    let summaries = rows.iter().map(|row| {
+        let image = names.shown(service, &row.handle.definition);
+        summary(service, row, image, selection.size, now)
+    });
+    Ok(summaries.collect())
 }
 
 fn is_up(state: &State) -> bool {
@@ -187,14 +194,20 @@ fn ports_of(row: &Row) -> Vec<PortSummary> {
     list
 }
 
-fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> ContainerSummary {
+fn summary(
+    service: &Service,
+    row: &Row,
+    image: String,
+    size: bool,
+    now: Timestamp,
+) -> ContainerSummary {
     let definition = &row.handle.definition;
     let config = &definition.config;
     let size_rw = size.then(|| service.size_rw(&definition.id));
     ContainerSummary {
         id: definition.id.clone(),
         names: vec![format!("/{}", row.seen.name)],
-        image: image_name(service, definition),
+        image,
         image_id: definition.image_id.clone(),
         command: command(&command_line(config)),
         created: parse(&definition.created).map_or(0, Timestamp::as_second),
@@ -216,12 +229,22 @@ fn summary(service: &Service, row: &Row, size: bool, now: Timestamp) -> Containe
     }
 }
 
-/// What the client called the image; its id once that is another image's name or nobody's.
-fn image_name(service: &Service, definition: &Definition) -> String {
-    let name = &definition.config.image;
-    match service.store.images().resolve(name) {
-        Ok(image) if image.id.to_string() == definition.image_id => name.clone(),
-        _ => definition.image_id.clone(),
+/// The ids of the images that clients named, each name looked up once a list.
+#[derive(Default)]
+struct ImageNames(HashMap<String, Option<String>>);
+
+impl ImageNames {
+    /// What the client called the image; its id once that is another image's name or nobody's.
+    fn shown(&mut self, service: &Service, definition: &Definition) -> String {
+        let name = &definition.config.image;
+        if !self.0.contains_key(name) {
+            let image = service.store.images().resolve(name).ok();
+            self.0.insert(name.clone(), image.map(|image| image.id.to_string()));
+        }
+        match self.0.get(name) {
+            Some(Some(id)) if *id == definition.image_id => name.clone(),
+            _ => definition.image_id.clone(),
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::http::limits::STREAM_QUEUE;
 /// The media type of JSON answers.
 pub(crate) const JSON: &str = "application/json";
 
+/// Room that an answer gets at first: most need no more.
+const FIRST_BYTES: usize = 1024;
+
 /// A JSON body that ends with a line feed.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match line(value, "\n") {
@@ -63,7 +66,8 @@ fn with_body(status: StatusCode, content_type: &'static str, body: Body) -> Resp
 }
 
 fn line(value: &impl Serialize, end: &str) -> Result<Bytes, serde_json::Error> {
-    let mut bytes = serde_json::to_vec(value)?;
+    let mut bytes = Vec::with_capacity(FIRST_BYTES);
+    serde_json::to_writer(&mut bytes, value)?;
     bytes.extend_from_slice(end.as_bytes());
     Ok(bytes.into())
 }
