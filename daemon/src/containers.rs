@@ -217,7 +217,9 @@ impl Containers {
     /// Where the container's log is, unless it has none that can be read.
     pub(crate) fn log_source(&self, handle: &Handle) -> Result<Option<Source>, Error> {
         let snapshot = self.0.store.snapshots().get(handle.id()).map_err(Error::internal)?;
-        Ok(snapshot.and_then(|snapshot| logging::source(&handle.definition, &snapshot.log)))
+        // Without a snapshot it is being removed.
+        let snapshot = snapshot.ok_or_else(|| Error::NoContainer(handle.id().to_owned()))?;
+        Ok(logging::source(&handle.definition, &snapshot.log))
     }
 
     /// Tells that something happened to a container.
