@@ -29,6 +29,7 @@ use crate::logging::Level;
 use crate::metrics;
 use crate::networks::{self, Networks};
 use crate::pidfile::{Pidfile, PidfileError};
+use crate::quiet::Quiet;
 use crate::reload::{self, Live};
 use crate::shutdown::{self, Asked, Signals};
 use crate::volumes::{self, Volumes};
@@ -127,7 +128,8 @@ pub(crate) async fn run(
     };
     let hosts: Vec<_> = config.hosts.iter().map(ToString::to_string).collect();
     let app = open(config, base.store.clone(), base.launcher)?;
-    let server = Arc::new(Server::new(app.clone(), stop.clone()));
+    let quiet = Arc::new(Quiet::default());
+    let server = Arc::new(Server::new(app.clone(), stop.clone(), Arc::clone(&quiet)));
     if let Some(listener) = metrics {
         tokio::spawn(metrics::serve(listener, app.clone(), stop.clone()));
     }
@@ -137,7 +139,7 @@ pub(crate) async fn run(
     }
     notify(sd_notify::NotifyState::Ready);
     tracing::info!(hosts = hosts.join(" "), version = env!("CARGO_PKG_VERSION"), "jockerd answers");
-    runtime::memory::give_back();
+    tokio::spawn(async move { quiet.keep().await });
 
     let signal = loop {
         match signals.next().await {

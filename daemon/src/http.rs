@@ -43,6 +43,7 @@ use crate::http::accept::Listener;
 use crate::http::dispatch::Dispatcher;
 use crate::http::limits::{ACCEPT_BACKOFF, MAX_CONNECTIONS};
 use crate::http::router::Router;
+use crate::quiet::Quiet;
 
 /// The listening sockets and the connections that came from them.
 #[derive(Debug)]
@@ -52,16 +53,18 @@ pub(crate) struct Server {
     room: Arc<Semaphore>,
     stop: CancellationToken,
     connections: TaskTracker,
+    quiet: Arc<Quiet>,
 }
 
 impl Server {
-    pub(crate) fn new(app: App, stop: CancellationToken) -> Self {
+    pub(crate) fn new(app: App, stop: CancellationToken, quiet: Arc<Quiet>) -> Self {
         Self {
             app,
             router: Arc::new(Router::new()),
             room: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             stop,
             connections: TaskTracker::new(),
+            quiet,
         }
     }
 
@@ -78,7 +81,7 @@ impl Server {
             match accepted {
                 Ok(incoming) => {
                     let (app, router) = (self.app.clone(), Arc::clone(&self.router));
-                    let stop = self.stop.clone();
+                    let (stop, quiet) = (self.stop.clone(), Arc::clone(&self.quiet));
                     self.connections.spawn(async move {
                         if let Some((socket, peer)) = incoming.open().await {
                             let dispatcher = Dispatcher { app, router, peer: Arc::new(peer) };
@@ -86,6 +89,7 @@ impl Server {
                             connection::serve(dispatch, socket, stop).await;
                         }
                         drop(permit);
+                        quiet.disturb();
                     });
                 }
                 Err(error) => {

@@ -20,6 +20,7 @@ mod metrics;
 mod networks;
 mod offline;
 mod pidfile;
+mod quiet;
 mod reload;
 mod shutdown;
 mod spec;
