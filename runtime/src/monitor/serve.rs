@@ -21,7 +21,7 @@ use super::start::{Connected, set_nonblocking, start};
 use crate::cgroup::Layout;
 use crate::error::{StepError, StepErrorKind};
 use crate::launch::handshake::{self, FromInit};
-use crate::launch::{Kind, LaunchRequest, LogConfig, StdioConfig};
+use crate::launch::{Kind, LaunchRequest, StdioConfig};
 use crate::process;
 use crate::start::{self, OwnCgroup, Started};
 use crate::sys;
@@ -51,9 +51,12 @@ pub(super) fn run(
     let LaunchRequest { stdio, kind, .. } = &request;
     let (stdio, kind) = (stdio.clone(), *kind);
     let (record, log) = (request.record.clone(), request.log.clone());
-    match start(request, netns, target, layout) {
-        Ok(connected) => {
-            Monitor::new(clients, connected, stdio, kind, record).serve(log);
+    // Before the program runs: what it says first must have a place.
+    let log = Log::open(log).map_err(|error| StepError::call("log file", "open", error));
+    let started = log.and_then(|log| Ok((start(request, netns, target, layout)?, log)));
+    match started {
+        Ok((connected, log)) => {
+            Monitor::new(clients, connected, stdio, kind, record, log).serve();
             sys::program::leave_footprint();
         }
         Err(error) => fail(clients, error),
@@ -106,6 +109,7 @@ impl Monitor {
         stdio: StdioConfig,
         kind: Kind,
         record: Option<PathBuf>,
+        log: Log,
     ) -> Self {
         let Connected { started, outputs, input } = connected;
         let Started { pid, pidfd, sync, cgroup, rootfs } = started;
@@ -124,7 +128,7 @@ impl Monitor {
             outputs,
             input,
             terminal: None,
-            log: Log::default(),
+            log,
             record,
             cgroup,
             rootfs,
@@ -132,18 +136,11 @@ impl Monitor {
     }
 
     /// Serves until the process has ended, its output is drained, and everybody has been told.
-    fn serve(mut self, log: LogConfig) {
+    fn serve(mut self) {
         if self.stdio.tty {
             self.clients.set_raw();
         }
-        let done = match Log::open(log) {
-            Ok(log) => {
-                self.log = log;
-                self.work()
-            }
-            Err(error) => Err(StepError::call("log file", "open", error)),
-        };
-        let last = match done {
+        let last = match self.work() {
             Ok(exit) => State::Exited { exit },
             Err(error) => {
                 start::kill(&self.pidfd);
