@@ -205,6 +205,7 @@ impl Monitor {
             )),
             Phase::Running { trim, .. } if trim.is_some_and(|at| at <= now) => {
                 *trim = None;
+                sys::clone::trim_stack();
                 sys::clone::trim_heap();
                 sys::program::leave_footprint();
                 Ok(None)

@@ -203,6 +203,30 @@ pub(crate) fn trim_heap() {
     unsafe { libc::malloc_trim(0) };
 }
 
+/// Gives back what lies below the stack's end at the moment: what a deeper call, or a child that shared this memory,
+/// has used of it. Does nothing on the stack of a thread.
+pub(crate) fn trim_stack() {
+    /// The frames of the calls below, and of signals.
+    const KEPT: usize = 16 << 10;
+    const PAGE: usize = 4096;
+    let here = 0_u8;
+    let end = ((&raw const here as usize).saturating_sub(KEPT)) / PAGE * PAGE;
+    let Some(begin) = stack().filter(|stack| stack.contains(&end)).map(|stack| stack.start) else {
+        return;
+    };
+    // SAFETY: this is the lower part of the main stack, of which nothing is read again before it is written.
+    unsafe { libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_DONTNEED) };
+}
+
+/// Where the main stack is mapped; proc_pid_maps(5).
+fn stack() -> Option<std::ops::Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("[stack]"))?;
+    let (begin, end) = line.split_once(' ')?.0.split_once('-')?;
+    let address = |text| usize::from_str_radix(text, 16).ok();
+    Some(address(begin)?..address(end)?)
+}
+
 /// How many heaps the threads of this process share at most; mallopt(3).
 pub(crate) fn limit_heaps(count: i32) {
     // SAFETY: takes numbers; a number that is not taken changes nothing.
