@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::pattern::Pattern;
+use crate::pattern::Patterns;
 
 /// Longest filter text that is read, in bytes.
 pub const MAX_FILTER_BYTES: usize = 64 * 1024;
@@ -105,14 +105,9 @@ impl Filters {
         }
     }
 
-    /// True when the key is absent, or one of its values is one of `texts` or a regular expression
-    /// that is found in one of them.
-    pub fn matches_pattern(&self, key: &str, texts: &[&str]) -> bool {
-        self.matches_by(key, |wanted| {
-            let pattern = || Pattern::parse(wanted);
-            texts.contains(&wanted)
-                || pattern().is_some_and(|pattern| texts.iter().any(|text| pattern.is_in(text)))
-        })
+    /// The values of a key that names are looked for by, read once for many of them.
+    pub fn patterns(&self, key: &str) -> Patterns {
+        Patterns::of(self.get(key))
     }
 
     /// True when **all** values of the key (`name` or `name=value`) hold for the labels.
@@ -170,11 +165,12 @@ mod tests {
     #[test]
     fn names_are_regular_expressions() {
         let filters = Filters::parse(r#"{"name":["^/?web-[0-9]$","["]}"#).unwrap();
-        assert!(filters.matches_pattern("name", &["web-1"]));
-        assert!(filters.matches_pattern("name", &["x", "/web-1"]));
-        assert!(filters.matches_pattern("name", &["["]));
-        assert!(!filters.matches_pattern("name", &["web-10", "[x"]));
-        assert!(filters.matches_pattern("absent", &[]));
+        let names = filters.patterns("name");
+        assert!(names.fit(&["web-1"]));
+        assert!(names.fit(&["x", "/web-1"]));
+        assert!(names.fit(&["["]));
+        assert!(!names.fit(&["web-10", "[x"]));
+        assert!(filters.patterns("absent").fit(&[]));
     }
 
     #[test]

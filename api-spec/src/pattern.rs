@@ -27,6 +27,30 @@ impl Pattern {
     }
 }
 
+/// Values of a filter: each a text, which is also a regular expression if it can be read as one.
+#[derive(Debug, Clone, Default)]
+pub struct Patterns(Vec<(String, Option<Pattern>)>);
+
+impl Patterns {
+    pub(crate) fn of<'v>(values: impl Iterator<Item = &'v str>) -> Self {
+        Self(values.map(|value| (value.to_owned(), Pattern::parse(value))).collect())
+    }
+
+    /// Whether there are none: then everything fits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether there are none, or one of them is one of `texts` or is found in one of them.
+    pub fn fit(&self, texts: &[&str]) -> bool {
+        self.is_empty()
+            || self.0.iter().any(|(value, pattern)| {
+                texts.contains(&value.as_str())
+                    || pattern.as_ref().is_some_and(|it| texts.iter().any(|text| it.is_in(text)))
+            })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ mod metadata;
 pub mod pack;
 mod path;
 mod pax;
-mod pump;
+pub(crate) mod pump;
 mod root;
 mod settle;
 mod sparse;

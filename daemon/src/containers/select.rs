@@ -10,6 +10,7 @@ use api_spec::container::{
 };
 use api_spec::filters::Filters;
 use api_spec::network::PortBinding;
+use api_spec::pattern::Patterns;
 use jiff::Timestamp;
 
 use super::error::Error;
@@ -66,6 +67,7 @@ pub(super) fn list(
     let before = bound(service, &selection.filters, "before")?;
     let since = bound(service, &selection.filters, "since")?;
     let images = ancestors(service, &selection.filters);
+    let names = selection.filters.patterns("name");
     let mut rows: Vec<Row> = (service.registry().all().into_iter())
         .map(|handle| Row { seen: handle.snapshot(), handle })
         .filter(|row| !matches!(row.seen.progress.state, State::Removed(_)))
@@ -78,15 +80,15 @@ pub(super) fn list(
             && before.as_ref().is_none_or(|bound| created < bound)
             && since.as_ref().is_none_or(|bound| created > bound)
             && images.as_ref().is_none_or(|images| images.contains(&row.handle.definition.image_id))
-            && matches(service, &selection.filters, row)
+            && matches(service, &selection.filters, &names, row)
     });
     if selection.limit > 0 {
         rows.truncate(selection.limit);
     }
     let now = Timestamp::now();
-    let mut names = ImageNames::default();
+    let mut image_names = ImageNames::default();
     let summaries = rows.iter().map(|row| {
-        let image = names.shown(service, &row.handle.definition);
+        let image = image_names.shown(service, &row.handle.definition);
         summary(service, row, image, selection.size, now)
     });
     Ok(summaries.collect())
@@ -143,12 +145,12 @@ fn ancestors(service: &Service, filters: &Filters) -> Option<Vec<String>> {
     Some(images.map(|image| image.id.to_string()).collect())
 }
 
-fn matches(service: &Service, filters: &Filters, row: &Row) -> bool {
+fn matches(service: &Service, filters: &Filters, names: &Patterns, row: &Row) -> bool {
     let definition = &row.handle.definition;
     let state = &row.seen.progress.state;
     let labels = definition.config.labels.as_ref();
     filters.matches_prefix("id", &definition.id)
-        && filters.matches_pattern("name", &[&row.seen.name, &format!("/{}", row.seen.name)])
+        && (names.is_empty() || names.fit(&[&row.seen.name, &format!("/{}", row.seen.name)]))
         && filters.matches("status", state.status())
         && filters.matches_by("exited", |code| {
             let exit = state.exit().filter(|exit| exit.started_at.is_some());

@@ -1,6 +1,7 @@
 //! Which networks a list shows and a prune takes: filters as data.
 
 use api_spec::filters::Filters;
+use api_spec::pattern::Patterns;
 use jiff::Timestamp;
 
 use super::{Error, Network};
@@ -15,6 +16,8 @@ const PRUNE_FILTERS: [&str; 3] = ["label", "label!", "until"];
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selection {
     filters: Filters,
+    ids: Patterns,
+    names: Patterns,
     /// Only those that nobody uses, or that somebody does.
     dangling: Option<bool>,
     /// Only those created before.
@@ -33,14 +36,19 @@ impl Selection {
             let why = "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")";
             Error::Invalid(why.to_owned())
         })?;
-        Ok(Self { filters, dangling, until: None })
+        Ok(Self::with(filters, dangling, None))
     }
 
     /// For a prune.
     pub(crate) fn of_prune(filters: Filters) -> Result<Self, Error> {
         filters.validate(&PRUNE_FILTERS).map_err(|error| Error::Invalid(error.to_string()))?;
         let until = time::until(&filters).map_err(Error::Invalid)?;
-        Ok(Self { until, dangling: Some(true), filters })
+        Ok(Self::with(filters, Some(true), until))
+    }
+
+    fn with(filters: Filters, dangling: Option<bool>, until: Option<Timestamp>) -> Self {
+        let [ids, names] = ["id", "name"].map(|key| filters.patterns(key));
+        Self { filters, ids, names, dangling, until }
     }
 
     /// Whether the choice has this network, which containers use or not.
@@ -51,8 +59,8 @@ impl Selection {
         let created = network.created.parse::<Timestamp>().ok();
         let kind = if network.is_predefined() { "builtin" } else { "custom" };
         filters.matches("driver", network.driver.name())
-            && filters.matches_pattern("id", &[&network.id])
-            && filters.matches_pattern("name", &[&network.name])
+            && self.ids.fit(&[&network.id])
+            && self.names.fit(&[&network.name])
             && filters.matches_labels("label", label)
             && !without
             && filters.matches("scope", &network.scope)

@@ -1,6 +1,7 @@
 //! Which volumes a list shows and a prune takes: filters as data.
 
 use api_spec::filters::{FilterError, Filters};
+use api_spec::pattern::Patterns;
 
 use super::{DRIVER, Volume};
 
@@ -13,6 +14,7 @@ const PRUNE_FILTERS: [&str; 3] = ["all", "label", "label!"];
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selection {
     filters: Filters,
+    names: Patterns,
     /// Only those that a container has, or that none has.
     used: Option<bool>,
     anonymous_only: bool,
@@ -23,7 +25,7 @@ impl Selection {
     pub(crate) fn of_list(filters: Filters) -> Result<Self, FilterError> {
         filters.validate(&LIST_FILTERS)?;
         let used = filters.boolean("dangling")?.map(|dangling| !dangling);
-        Ok(Self { filters, used, anonymous_only: false })
+        Ok(Self { names: filters.patterns("name"), filters, used, anonymous_only: false })
     }
 
     /// For a prune. Before API 1.42 it took every volume that no container has, since then the anonymous ones.
@@ -41,7 +43,8 @@ impl Selection {
                 }
             };
         }
-        Ok(Self { filters, used: Some(false), anonymous_only: !all })
+        let names = Patterns::default();
+        Ok(Self { filters, names, used: Some(false), anonymous_only: !all })
     }
 
     /// Whether the choice has this volume, which containers have or not.
@@ -54,7 +57,7 @@ impl Selection {
             && filters.matches("driver", DRIVER)
             && filters.matches_labels("label", |name| volume.label(name))
             && !without
-            && filters.matches_pattern("name", &[&volume.name])
+            && self.names.fit(&[&volume.name])
     }
 }
 

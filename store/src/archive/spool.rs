@@ -17,6 +17,7 @@ use crate::db::images;
 use crate::digest::{Digest, Hasher};
 use crate::error::Context;
 use crate::layer::LayerError;
+use crate::layer::pump::fill;
 use crate::pull::decompress::Decoder;
 use crate::registry::manifest::MANIFEST_LIMIT;
 use crate::{Inner, durable, sys};
@@ -200,7 +201,7 @@ impl Spool {
         let mut growing = None;
         let mut buffer = vec![0; BUFFER];
         loop {
-            let count = read_whole(entry, &mut buffer).map_err(LoadError::Read)?;
+            let count = fill(entry, &mut buffer).map_err(LoadError::Read)?;
             if count == 0 {
                 break;
             }
@@ -291,18 +292,6 @@ impl Drop for Spool {
 
 fn drain<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(), LoadError> {
     io::copy(entry, &mut io::sink()).map(drop).map_err(LoadError::Read)
-}
-
-/// Reads until the buffer is full or the file ends.
-fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match reader.read(&mut buffer[length..])? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    Ok(length)
 }
 
 fn parent(name: &str) -> &str {

@@ -100,7 +100,7 @@ fn read_all(
 }
 
 /// Reads until the buffer is full or the stream ends.
-fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < bytes.len() {
         match reader.read(&mut bytes[length..]) {
