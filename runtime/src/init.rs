@@ -10,6 +10,7 @@ mod namespaces;
 mod program;
 pub(crate) mod resolve;
 pub(crate) mod root;
+mod security;
 mod steps;
 mod streams;
 mod users;
@@ -142,15 +143,16 @@ pub fn clone_flags(plan: &Plan, netns_given: bool) -> u64 {
 /// or of the plan's path, makes a time namespace; with a new user namespace, from where others of the
 /// host can not be entered, joins all that the plan names by path. To be called right before `clone3`.
 pub fn join_before_clone(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
+    let user = namespaces::open_user(plan)?;
     namespaces::join_pid(plan, target)?;
-    if plan.namespaces.is_in_user() {
-        namespaces::join_all(plan, None)?;
-    }
     if plan.namespaces.create.contains(&Namespace::Time) {
         namespaces::unshare_time(&plan.namespaces.time_offsets)?;
     }
+    if plan.namespaces.is_in_user() {
+        namespaces::join_all(plan, None)?;
+    }
     // The last: from there others of the host can not be entered.
-    namespaces::join_user(plan)
+    user.map_or(Ok(()), |user| user.join())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod flows;
 pub mod ipam;
 mod link;
 mod macvlan;
+mod moved;
 mod netlink;
 mod netns;
 mod nft;
@@ -25,10 +26,11 @@ mod sysctl;
 mod veth;
 
 pub use bridge::{bridge_address, bridge_address_v6, ensure_bridge, remove_bridge};
-pub use link::exists as link_exists;
+pub use link::{exists as link_exists, is_name as is_link_name};
 pub use macvlan::{
     MacvlanMode, MadeParent, attach_macvlan, detach_inside, make_parent, remove_parent,
 };
+pub use moved::move_into;
 pub use netns::{create_netns, netns_of, set_loopback_up};
 pub use nft::{RuleChanges, RuleSet, TABLE as NFT_TABLE, verify as verify_rules};
 pub use publish::{

@@ -11,7 +11,9 @@ mod devices;
 mod hooks;
 mod host;
 mod identity;
+mod memory_policy;
 pub(crate) mod mounts;
+mod net_devices;
 mod process;
 mod refuse;
 mod scheduling;
@@ -25,6 +27,8 @@ pub use compile::{compile, compile_exec};
 pub use hooks::{Hook, Hooks};
 pub use host::Host;
 pub use identity::{IdMapping, UserNamespace};
+pub use memory_policy::MemoryPolicy;
+pub use net_devices::NetDevice;
 
 use crate::caps::CapabilitySet;
 use crate::cgroup::CgroupPlan;
@@ -103,12 +107,25 @@ pub struct Namespaces {
     /// Clocks of the time namespace that is made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub time_offsets: Vec<TimeOffset>,
+    /// Interfaces that leave the host for the network namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub net_devices: Vec<NetDevice>,
 }
 
 impl Namespaces {
     /// The user namespace that is joined by its path.
     pub(crate) fn joined_user(&self) -> Option<&JoinByPath> {
         self.join.iter().find(|join| join.kind == Namespace::User)
+    }
+
+    /// The mount namespace that is joined by its path.
+    pub(crate) fn joined_mount(&self) -> Option<&JoinByPath> {
+        self.join.iter().find(|join| join.kind == Namespace::Mount)
+    }
+
+    /// Whether namespaces have to be joined before the clone from where there is no way back: by a helper, then.
+    pub(crate) fn needs_helper(&self) -> bool {
+        self.joined_user().is_some() || self.user.is_some() && self.joined_mount().is_some()
     }
 
     /// Whether the container is in a user namespace, made or joined.
@@ -333,6 +350,14 @@ pub struct Process {
     /// Execution domain; personality(2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personality: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
+    /// SELinux's context of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selinux_label: Option<String>,
+    /// AppArmor's profile of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apparmor_profile: Option<String>,
 }
 
 /// Scheduling of the program; the fields of `struct sched_attr`, sched_setattr(2).

@@ -11,7 +11,8 @@ use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::init::{self, Go, InitContext, Stdio};
 use crate::launch::Kind;
 use crate::launch::handshake::{self, HandshakeError, ToInit};
-use crate::plan::{Namespace, Plan};
+use crate::network;
+use crate::plan::{Namespace, Namespaces, NetDevice, Plan};
 use crate::rootfs::{self, Rootfs};
 use crate::seccomp::Program;
 use crate::sys::{self, clone::Side};
@@ -125,7 +126,8 @@ pub(crate) fn start(request: Request, layout: &Layout) -> Result<Started, StepEr
         false => clone(context, &sync, namespaces, group.as_ref()),
     };
     let (pid, pidfd) = cloned.inspect_err(|_| cgroup.remove())?;
-    let attached = map_ids(&plan, pid, &sync).and_then(|()| match moved {
+    let prepared = map_ids(&plan, pid, &sync).and_then(|()| give_devices(&plan, pid, &sync));
+    let attached = prepared.and_then(|()| match moved {
         true => attach(&plan.cgroup, &mut cgroup, pid, &sync, layout),
         false => Ok(()),
     });
@@ -154,7 +156,8 @@ pub(crate) fn broken(error: &HandshakeError) -> StepError {
 fn goes_alone(plan: &Plan, go: &Go) -> bool {
     let listens = plan.seccomp.as_ref().is_some_and(Program::notifies);
     let has_time = plan.namespaces.create.contains(&Namespace::Time);
-    matches!(go, Go::AtOnce) && plan.hooks.is_empty() && !listens && !has_time
+    let waits = !plan.hooks.is_empty() || listens || !plan.namespaces.net_devices.is_empty();
+    matches!(go, Go::AtOnce) && !waits && !has_time
 }
 
 /// What has to be done right before the clone; answers the group that the process is born in, if it is.
@@ -163,7 +166,7 @@ fn prepare_clone(
     target: Option<&OwnedFd>,
     cgroup: &OwnCgroup,
 ) -> Result<Option<OwnedFd>, StepError> {
-    if plan.namespaces.joined_user().is_some() {
+    if plan.namespaces.needs_helper() {
         // That is left to who clones it: this process stays where it may write to control groups.
         return Ok(None);
     }
@@ -180,9 +183,9 @@ fn clone(
     namespaces: u64,
     group: Option<&OwnedFd>,
 ) -> Result<(i32, OwnedFd), StepError> {
-    let side = match context.plan.namespaces.joined_user() {
-        Some(_) => userns::clone_there(context.plan, namespaces)?,
-        None => sys::clone::clone(namespaces, group.map(AsFd::as_fd))
+    let side = match context.plan.namespaces.needs_helper() {
+        true => userns::clone_there(context.plan, namespaces)?,
+        false => sys::clone::clone(namespaces, group.map(AsFd::as_fd))
             .attempt(STEP, || call(namespaces))?,
     };
     match side {
@@ -238,6 +241,25 @@ fn map_ids(plan: &Plan, pid: i32, sync: &OwnedFd) -> Result<(), StepError> {
             .attempt("oom score", || format!("write({path:?}, {score})"))?;
     }
     handshake::send(sync, &ToInit::Mapped, None).map_err(|error| broken(&error))
+}
+
+/// Moves interfaces of the host into the container's network namespace, and says so.
+fn give_devices(plan: &Plan, pid: i32, sync: &OwnedFd) -> Result<(), StepError> {
+    const STEP: &str = "network devices";
+    let Namespaces { net_devices, join, .. } = &plan.namespaces;
+    if net_devices.is_empty() {
+        return Ok(());
+    }
+    let joined = join.iter().find(|join| join.kind == Namespace::Network);
+    let path =
+        joined.map_or_else(|| format!("/proc/{pid}/ns/net").into(), |join| join.path.clone());
+    let netns = fs::File::open(&path).attempt(STEP, || format!("open({path:?})"))?;
+    for NetDevice { name, inside } in net_devices {
+        network::move_into(netns.as_fd(), name, inside).map_err(|error| {
+            StepError::refused(STEP, error.to_string(), StepErrorKind::Other).of(name)
+        })?;
+    }
+    handshake::send(sync, &ToInit::DevicesGiven, None).map_err(|error| broken(&error))
 }
 
 /// Moves the process into its groups, those that systemd makes among them, and says so.

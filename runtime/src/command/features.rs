@@ -23,7 +23,7 @@ pub(super) const VERB: Verb = Verb {
 const HOOKS: [&str; 6] =
     ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
-const MOUNT_OPTIONS: [&str; 57] = [
+const MOUNT_OPTIONS: [&str; 59] = [
     "async",
     "atime",
     "bind",
@@ -81,15 +81,31 @@ const MOUNT_OPTIONS: [&str; 57] = [
     "hidepid",
     "newinstance",
     "ptmxmode",
+    "idmap",
+    "ridmap",
 ];
 
-const SECCOMP_ACTIONS: [&str; 8] = [
+const MEMORY_MODES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+const MEMORY_FLAGS: [&str; 3] =
+    ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+
+const SECCOMP_ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -128,10 +144,12 @@ fn run(_: &Globals, _: &Parsed) -> Result<ExitCode, CommandError> {
                 "operators": SECCOMP_OPERATORS,
                 "archs": ["SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32"],
             },
-            "apparmor": {"enabled": false},
-            "selinux": {"enabled": false},
+            "apparmor": {"enabled": true},
+            "selinux": {"enabled": true},
             "intelRdt": {"enabled": false},
-            "mountExtensions": {"idmap": {"enabled": false}},
+            "memoryPolicy": {"modes": MEMORY_MODES, "flags": MEMORY_FLAGS},
+            "netDevices": {"enabled": true},
+            "mountExtensions": {"idmap": {"enabled": true}},
         },
     }))?;
     Ok(ExitCode::SUCCESS)

@@ -1,16 +1,16 @@
 //! Joining namespaces, and unsharing the one that has to wait; setns(2), unshare(2).
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, fstat, open, stat};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
 };
 
 use crate::error::{Attempt, StepError, StepErrorKind};
 use crate::network;
-use crate::plan::{Namespace, Plan, TimeOffset};
+use crate::plan::{JoinByPath, Namespace, Plan, TimeOffset};
 
 const STEP: &str = "namespaces";
 
@@ -20,31 +20,32 @@ pub(super) fn join_pid(plan: &Plan, target: Option<BorrowedFd<'_>>) -> Result<()
         return of_target(target, &[Namespace::Pid]);
     }
     for join in plan.namespaces.join.iter().filter(|join| join.kind == Namespace::Pid) {
-        by_path(join.kind, &join.path)?;
+        Opened::of(join)?.join()?;
     }
     Ok(())
 }
 
-/// Joins the user namespace that the plan names by path.
-pub(super) fn join_user(plan: &Plan) -> Result<(), StepError> {
-    plan.namespaces.joined_user().map_or(Ok(()), |join| by_path(join.kind, &join.path))
+/// Opens the user namespace that the plan names by path.
+pub(super) fn open_user(plan: &Plan) -> Result<Option<Opened<'_>>, StepError> {
+    plan.namespaces.joined_user().map(Opened::of).transpose()
 }
 
 /// Joins the namespaces that the plan names by path, except those of pids and users. A network namespace
-/// that comes by descriptor goes before the one by path.
+/// that comes by descriptor goes before the one by path. All are opened before one is joined: the mount namespace, the
+/// last, may have other files at these paths.
 pub(super) fn join_all(plan: &Plan, netns: Option<BorrowedFd<'_>>) -> Result<(), StepError> {
-    for join in &plan.namespaces.join {
+    let wanted = |join: &&JoinByPath| {
         let by_descriptor = join.kind == Namespace::Network && netns.is_some();
         let is_apart = matches!(join.kind, Namespace::Pid | Namespace::User);
-        if !is_apart && !by_descriptor {
-            by_path(join.kind, &join.path)?;
-        }
-    }
+        !is_apart && !by_descriptor
+    };
+    let all = plan.namespaces.join.iter().filter(wanted).map(Opened::of);
+    let all = all.collect::<Result<Vec<_>, _>>()?;
     if let Some(netns) = netns {
         move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))
             .attempt(STEP, || "setns(network namespace)".to_owned())?;
     }
-    Ok(())
+    all.iter().try_for_each(Opened::join)
 }
 
 /// Joins the target's namespaces that the plan names, all at once. Root and working directory become
@@ -112,19 +113,49 @@ fn of_target(target: BorrowedFd<'_>, kinds: &[Namespace]) -> Result<(), StepErro
     move_into_thread_name_spaces(target, flags).attempt(STEP, || format!("setns(pidfd, {kinds:?})"))
 }
 
-fn by_path(kind: Namespace, path: &Path) -> Result<(), StepError> {
-    let wanted = match kind {
-        Namespace::Mount => LinkNameSpaceType::Mount,
-        Namespace::Pid => LinkNameSpaceType::ProcessID,
-        Namespace::Network => LinkNameSpaceType::Network,
-        Namespace::Ipc => LinkNameSpaceType::InterProcessCommunication,
-        Namespace::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
-        Namespace::Cgroup => LinkNameSpaceType::ControlGroup,
-        Namespace::User => LinkNameSpaceType::User,
-        Namespace::Time => LinkNameSpaceType::Time,
-    };
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .attempt(STEP, || format!("open({path:?})"))?;
-    move_into_link_name_space(file.as_fd(), Some(wanted))
-        .attempt(STEP, || format!("setns({path:?})"))
+/// A namespace that is there, by its file.
+#[derive(Debug)]
+pub(super) struct Opened<'p> {
+    wanted: &'p JoinByPath,
+    file: OwnedFd,
+}
+
+impl<'p> Opened<'p> {
+    fn of(wanted: &'p JoinByPath) -> Result<Self, StepError> {
+        let path = &wanted.path;
+        let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .attempt(STEP, || format!("open({path:?})"))?;
+        if wanted.kind == Namespace::Mount {
+            refuse_own(path, &file)?;
+        }
+        Ok(Self { wanted, file })
+    }
+
+    pub(super) fn join(&self) -> Result<(), StepError> {
+        let kind = match self.wanted.kind {
+            Namespace::Mount => LinkNameSpaceType::Mount,
+            Namespace::Pid => LinkNameSpaceType::ProcessID,
+            Namespace::Network => LinkNameSpaceType::Network,
+            Namespace::Ipc => LinkNameSpaceType::InterProcessCommunication,
+            Namespace::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
+            Namespace::Cgroup => LinkNameSpaceType::ControlGroup,
+            Namespace::User => LinkNameSpaceType::User,
+            Namespace::Time => LinkNameSpaceType::Time,
+        };
+        move_into_link_name_space(self.file.as_fd(), Some(kind))
+            .attempt(STEP, || format!("setns({:?})", self.wanted.path))
+    }
+}
+
+/// The root of a mount namespace that is joined becomes the container's, for all that live there: never that of who
+/// starts the container.
+fn refuse_own(path: &Path, file: &OwnedFd) -> Result<(), StepError> {
+    const OWN: &str = "/proc/self/ns/mnt";
+    let own = stat(OWN).attempt(STEP, || format!("stat({OWN:?})"))?;
+    let found = fstat(file).attempt(STEP, || format!("fstat({path:?})"))?;
+    if (own.st_dev, own.st_ino) != (found.st_dev, found.st_ino) {
+        return Ok(());
+    }
+    let why = format!("{path:?} is the caller's own mount namespace, not one for a container");
+    Err(StepError::refused(STEP, why, StepErrorKind::Other))
 }

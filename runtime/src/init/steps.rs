@@ -11,6 +11,7 @@ use rustix::process::umask;
 use rustix::thread::{CpuSet, sched_setaffinity, set_no_new_privs};
 
 use super::mounts::{Mounted, mount_all};
+use super::security::Labels;
 use super::{Go, InitContext, Stdio};
 use super::{devices, identity, kernel, masks, namespaces, program, root, streams};
 use crate::caps::CapabilitySet;
@@ -38,6 +39,7 @@ pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepErr
     })?;
     let sync = sync.as_fd();
     streams::new_session()?;
+    let labels = Labels::open(&plan.process)?;
     let in_user_namespace = plan.namespaces.is_in_user();
     if in_user_namespace {
         expect(sync, ToInit::Mapped)?;
@@ -54,6 +56,9 @@ pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepErr
     }
     if netns.is_none() && plan.namespaces.create.contains(&Namespace::Network) {
         namespaces::set_loopback_up()?;
+    }
+    if !plan.namespaces.net_devices.is_empty() {
+        expect(sync, ToInit::DevicesGiven)?;
     }
     let (terminal, after) = furnish(plan, rootfs, &context.stdio, &mut mounted, &mut timeline)?;
 
@@ -96,7 +101,7 @@ pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepErr
     timeline.mark(Step::RootEntered);
     take_streams(context, terminal)?;
     timeline.mark(Step::StreamsTaken);
-    finish(context, timeline, state)
+    finish(context, timeline, state, &labels)
 }
 
 /// Puts the root in its place and into it all but what needs the process attached to its control groups: the mounts
@@ -157,6 +162,7 @@ pub(super) fn join(context: &mut InitContext<'_>) -> Result<Infallible, StepErro
         StepError::refused("namespaces", "the launch brought no pidfd", StepErrorKind::Other)
     })?;
     streams::new_session()?;
+    let labels = Labels::open(&plan.process)?;
     timeline.mark(Step::SessionMade);
     if !context.keeps_keyring {
         new_keyring()?;
@@ -184,7 +190,7 @@ pub(super) fn join(context: &mut InitContext<'_>) -> Result<Infallible, StepErro
     };
     take_streams(context, terminal)?;
     timeline.mark(Step::StreamsTaken);
-    finish(context, timeline, None)
+    finish(context, timeline, None, &labels)
 }
 
 /// From here on the process is inside: user, working directory, capabilities, filter, exec.
@@ -192,6 +198,7 @@ fn finish(
     context: &mut InitContext<'_>,
     mut timeline: Timeline,
     state: Option<ContainerState>,
+    labels: &Labels,
 ) -> Result<Infallible, StepError> {
     let plan = context.plan;
     let process = &plan.process;
@@ -233,6 +240,7 @@ fn finish(
     }
     sys::process::keep_on_exec(FIRST_CLOSED, context.preserved)
         .attempt("descriptors", || format!("fcntl(F_SETFD) of {}", context.preserved))?;
+    labels.set()?;
     if let Some(filter) = &plan.seccomp {
         load_filter(context.sync.as_fd(), filter)?;
     }
@@ -297,6 +305,10 @@ fn set_scheduling(process: &Process) -> Result<(), StepError> {
     if let Some(priority) = process.io_priority {
         sys::process::set_io_priority(priority)
             .attempt("io priority", || format!("ioprio_set({priority:#x})"))?;
+    }
+    if let Some(policy) = &process.memory_policy {
+        sys::process::set_memory_policy(policy.mode, &policy.mask())
+            .attempt("memory policy", || format!("set_mempolicy({policy:?})"))?;
     }
     match process.personality {
         Some(domain) => sys::process::set_personality(domain)

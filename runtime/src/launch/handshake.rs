@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! monitor ─ Mapped ─────────► init     with a user namespace only: init has ids
+//! monitor ─ DevicesGiven ───► init     where interfaces of the host move to its network namespace: all are there
 //! monitor ─ CgroupAttached ─► init     where init can not enter its groups itself: it is in them
 //! monitor ◄─ HooksDue ─────── init     with hooks only: before the root is entered
 //! monitor ─ HooksDone + fd ─► init     the state for init's own hooks, in a file
@@ -43,6 +44,8 @@ const ERROR_TEXT_MAX: usize = 1200;
 pub enum ToInit {
     /// The user namespace has its maps.
     Mapped,
+    /// The host's interfaces are in the network namespace.
+    DevicesGiven,
     /// Init was moved to its control groups.
     CgroupAttached,
     /// The hooks of the host's side are done. The packet carries a file with the container's state.

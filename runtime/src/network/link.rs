@@ -26,13 +26,14 @@ const LAST: u32 = 4096;
 /// Refuses what the kernel would refuse as an interface's name (`dev_valid_name`), so that no name
 /// reaches a message or a path in `/proc` unchecked.
 pub(super) fn check_name(name: &str) -> Result<(), NetworkError> {
+    if is_name(name) { Ok(()) } else { Err(NetworkError::InterfaceName { name: name.into() }) }
+}
+
+/// Whether the kernel allows an interface of this name.
+pub fn is_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':' | b'%');
     let fits = !name.is_empty() && name.len() <= NAME_LIMIT && name != "." && name != "..";
-    if fits && name.bytes().all(legal) {
-        Ok(())
-    } else {
-        Err(NetworkError::InterfaceName { name: name.into() })
-    }
+    fits && name.bytes().all(legal)
 }
 
 /// The index of the interface `name` in the namespace of `socket`; `None` if there is none.

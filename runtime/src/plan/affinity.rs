@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::PlanError;
 use super::compile::invalid;
 
-/// Most processors that can be named; `CPU_SETSIZE`, CPU_SET(3).
-const CPUS_MAX: u32 = 1024;
+/// Most processors or memory nodes that can be named; `CPU_SETSIZE`, CPU_SET(3), and the kernel's `MAX_NUMNODES`.
+const NUMBERS_MAX: u32 = 1024;
 
 /// Processors by their numbers; empty where the kernel decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +36,12 @@ pub(super) fn compile(
 }
 
 /// Reads `0-3,7`.
-fn parse(text: &str) -> Option<Vec<u32>> {
+pub(super) fn parse(text: &str) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for range in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        if first > last || last >= CPUS_MAX {
+        if first > last || last >= NUMBERS_MAX {
             return None;
         }
         all.extend(first..=last);

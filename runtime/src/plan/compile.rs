@@ -6,7 +6,8 @@ use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxResources, Spec};
 
 use super::{
     Extras, Host, JoinByPath, Namespace, Namespaces, Plan, PlanError, Root, Sysctl, TimeOffset,
-    affinity, devices, hooks, identity, mounts, process, refuse, scheduling,
+    affinity, devices, hooks, identity, memory_policy, mounts, net_devices, process, refuse,
+    scheduling,
 };
 use crate::cgroup;
 
@@ -17,7 +18,7 @@ const CGROUP_DEFAULT: &str = "/jocker/default";
 pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanError> {
     let linux = linux(spec)?;
     refuse::spec(spec)?;
-    refuse::linux(linux)?;
+    refuse::linux(linux, host)?;
     let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
     let namespaces = namespaces(linux)?;
     let cgroup = cgroup_plan(linux, host)?;
@@ -33,6 +34,7 @@ pub fn compile(spec: &Spec, extras: &Extras, host: &Host) -> Result<Plan, PlanEr
     mounts::take_parts(&mut mounts, &extras.parts)?;
     let mut process = process::compile(process, extras, host, "process")?;
     process.personality = scheduling::personality(linux)?;
+    process.memory_policy = memory_policy::compile(linux)?;
     if let Some(init) = &extras.init {
         mounts.push(process::put_init_before(&mut process, init));
     }
@@ -75,6 +77,7 @@ pub fn compile_exec(
     let affinity = affinity::compile(process.exec_cpu_affinity().as_ref(), "process")?;
     let mut process = process::compile(process, extras, host, "process")?;
     process.personality = scheduling::personality(linux)?;
+    process.memory_policy = memory_policy::compile(linux)?;
     process.affinity = affinity;
     Ok(Plan {
         namespaces: Namespaces { of_target, ..Namespaces::default() },
@@ -150,11 +153,14 @@ fn namespaces(linux: &Linux) -> Result<Namespaces, PlanError> {
             Some(path) => all.join.push(JoinByPath { kind, path: path.clone() }),
         }
     }
-    if !all.create.contains(&Namespace::Mount) {
+    if !all.has(Namespace::Mount) {
         return Err(invalid("linux.namespaces", "a container needs a mount namespace of its own"));
     }
+    // The last, because the paths of the others are not for there.
+    all.join.sort_by_key(|join| join.kind == Namespace::Mount);
     all.user = identity::user_namespace(linux, &all)?;
     all.time_offsets = time_offsets(linux, &all)?;
+    all.net_devices = net_devices::compile(linux, &all)?;
     Ok(all)
 }
 
@@ -256,7 +262,7 @@ fn sysctl_path(key: &str) -> String {
 }
 
 impl Namespaces {
-    fn has(&self, kind: Namespace) -> bool {
+    pub(super) fn has(&self, kind: Namespace) -> bool {
         self.create.contains(&kind) || self.join.iter().any(|join| join.kind == kind)
     }
 

@@ -127,6 +127,11 @@ fn namespaces(all: &Namespaces) -> Vec<String> {
         lines.extend(maps("user", &user.uids));
         lines.extend(maps("group", &user.gids));
     }
+    lines.extend(
+        all.net_devices
+            .iter()
+            .map(|device| format!("interface {} of the host, as {}", device.name, device.inside)),
+    );
     lines.extend(all.time_offsets.iter().map(|offset| {
         format!("clock {} {:+}.{:09} s", offset.clock, offset.seconds, offset.nanoseconds)
     }));
@@ -193,6 +198,15 @@ fn process(process: &Process) -> Vec<String> {
     };
     lines.extend(process.rlimits.iter().map(limit));
     lines.extend(process.oom_score_adj.map(|score| format!("oom score {score:+}")));
+    lines.extend(
+        process
+            .memory_policy
+            .as_ref()
+            .map(|policy| format!("memory policy {:#x} of nodes {:?}", policy.mode, policy.nodes)),
+    );
+    lines.extend(process.selinux_label.iter().map(|label| format!("SELinux label {label}")));
+    let profile = process.apparmor_profile.iter();
+    lines.extend(profile.map(|profile| format!("AppArmor profile {profile}")));
     if process.terminal {
         lines.push("a terminal of its own".to_owned());
     }

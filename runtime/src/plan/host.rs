@@ -1,6 +1,7 @@
 //! Facts about the host that a plan depends on, probed once a daemon.
 
 use std::fs;
+use std::path::Path;
 
 use crate::caps::CapabilitySet;
 use crate::cgroup::{self, Layout};
@@ -11,13 +12,23 @@ pub struct Host {
     pub layout: Layout,
     /// The bounding set of the process that starts containers: nothing beyond it can be given.
     pub bounding: CapabilitySet,
+    /// Whether SELinux is on.
+    pub selinux: bool,
+    /// Whether AppArmor is on.
+    pub apparmor: bool,
 }
 
 impl Host {
     /// Reads the facts from the kernel.
     pub fn probe() -> Self {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-        Self { layout: cgroup::layout(), bounding: bounding(&status) }
+        Self {
+            layout: cgroup::layout(),
+            bounding: bounding(&status),
+            selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+            apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|enabled| enabled.starts_with(b"Y")),
+        }
     }
 }
 

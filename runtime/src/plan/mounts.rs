@@ -32,6 +32,9 @@ const PROCFS_COVERABLE: [&str; 11] = [
 /// may be shared.
 const ATTRIBUTE_ONLY: [&str; 6] = ["tmpfs", "proc", "sysfs", "mqueue", "devpts", "cgroup2"];
 
+/// File systems that take no label when they are mounted: their files have labels of their own.
+const LABELLED_BY_THEMSELVES: [&str; 3] = ["proc", "sysfs", "mqueue"];
+
 /// What the options of one mount ask for.
 #[derive(Debug, Default)]
 struct Options {
@@ -52,11 +55,14 @@ pub(super) fn compile(
     cgroup: &str,
     host: &Host,
 ) -> Result<Vec<Mount>, PlanError> {
+    let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
+    let label = label.filter(|label| !label.is_empty());
     let listed = spec.mounts().as_deref().unwrap_or_default();
     let mut mounts = listed
         .iter()
         .enumerate()
         .map(|(at, mount)| one(mount, &format!("mounts[{at}]"), user, cgroup, host))
+        .map(|mount| mount.map(|mount| labelled(mount, label)))
         .collect::<Result<Vec<_>, _>>()?;
     let group = mounts.iter().find(|mount| matches!(mount.what, MountKind::Cgroup { .. }));
     if let Some(group) = group.map(|mount| mount.target.clone()) {
@@ -146,6 +152,18 @@ fn one(
     }
     check_target(&target, &what, field)?;
     Ok(Mount { target, what, attributes: options.attributes, propagation: options.propagation })
+}
+
+/// Has new files of a file system labelled; `linux.mountLabel`, and "mounting with a context" of SELinux.
+fn labelled(mut mount: Mount, label: Option<&str>) -> Mount {
+    if let (MountKind::Filesystem { fstype, parameters, .. }, Some(label)) =
+        (&mut mount.what, label)
+        && !LABELLED_BY_THEMSELVES.contains(&fstype.as_str())
+        && !parameters.iter().any(|(key, _)| key == "context")
+    {
+        parameters.push(("context".to_owned(), Some(label.to_owned())));
+    }
+    mount
 }
 
 /// The owners of a mount: by its own maps, or by those of the container's user namespace; config.md "Mounts".

@@ -28,7 +28,8 @@ pub(super) fn compile(
     host: &Host,
     at: &str,
 ) -> Result<Process, PlanError> {
-    refuse::process(process, at)?;
+    refuse::process(process, host, at)?;
+    let label = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let args = process.args().clone().filter(|args| !args.is_empty());
     let oom_score_adj = process.oom_score_adj();
     if oom_score_adj.is_some_and(|score| !OOM_SCORES.contains(&score)) {
@@ -56,6 +57,9 @@ pub(super) fn compile(
         io_priority: scheduling::io_priority(process.io_priority().as_ref(), at)?,
         affinity: None,
         personality: None,
+        memory_policy: None,
+        selinux_label: label(process.selinux_label()),
+        apparmor_profile: label(process.apparmor_profile()),
     })
 }
 

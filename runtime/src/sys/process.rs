@@ -133,6 +133,17 @@ pub(crate) fn set_io_priority(value: u32) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) })
 }
 
+/// Sets where this thread's memory comes from; set_mempolicy(2). `nodes` is a set of bits, 64 a word.
+pub(crate) fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<()> {
+    // The kernel takes one bit less than it is told of.
+    let (mask, bits) = match nodes {
+        [] => (std::ptr::null(), 0),
+        _ => (nodes.as_ptr(), nodes.len() * 64 + 1),
+    };
+    // SAFETY: `mask` is null, or a live set of at least the bits that are read.
+    check(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) })
+}
+
 /// Sets the execution domain of this process; personality(2).
 pub(crate) fn set_personality(domain: u32) -> Result<()> {
     // SAFETY: takes a number only.

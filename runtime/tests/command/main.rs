@@ -4,6 +4,7 @@
 mod bed;
 mod defences;
 mod errors;
+mod fields;
 mod hooks;
 mod life;
 mod mounts;

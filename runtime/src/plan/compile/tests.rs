@@ -20,6 +20,8 @@ fn host() -> Host {
             unified_controllers: Vec::new(),
         },
         bounding: CapabilitySet::ALL.without(CapabilitySet::named("SYS_RESOURCE").unwrap()),
+        selinux: false,
+        apparmor: false,
     }
 }
 
@@ -89,6 +91,7 @@ fn plans_survive_json() {
 fn what_is_not_supported_is_named() {
     for (pointer, value, path) in [
         ("/linux/mountLabel", json!("x"), "linux.mountLabel"),
+        ("/process/selinuxLabel", json!("x"), "process.selinuxLabel"),
         ("/linux/intelRdt", json!({"closID": "x"}), "linux.intelRdt"),
         ("/process/apparmorProfile", json!("x"), "process.apparmorProfile"),
     ] {
@@ -107,6 +110,52 @@ fn what_is_not_supported_is_named() {
 }
 
 #[test]
+fn labels_where_the_kernel_has_them() {
+    let mut spec = spec();
+    spec["linux"]["mountLabel"] = json!("a:b:c");
+    spec["process"]["selinuxLabel"] = json!("d:e:f");
+    spec["process"]["apparmorProfile"] = json!("some-profile");
+    let mount =
+        |kind: &str| json!({"destination": format!("/{kind}"), "type": kind, "source": "x"});
+    spec["mounts"] = json!(["proc", "tmpfs", "devpts"].map(mount));
+    let host = Host { selinux: true, apparmor: true, ..host() };
+    let spec = serde_json::from_value(spec).unwrap();
+    let plan = compile(&spec, &Extras::default(), &host).unwrap();
+    assert_eq!(plan.process.selinux_label.as_deref(), Some("d:e:f"));
+    assert_eq!(plan.process.apparmor_profile.as_deref(), Some("some-profile"));
+    let labelled = plan.mounts.iter().map(|mount| match &mount.what {
+        MountKind::Filesystem { parameters, .. } => parameters.as_slice(),
+        other => panic!("{other:?}"),
+    });
+    let label = [("context".to_owned(), Some("a:b:c".to_owned()))];
+    assert_eq!(labelled.collect::<Vec<_>>(), [[].as_slice(), &label, &label]);
+}
+
+#[test]
+fn memory_policies_and_devices() {
+    let policy = json!({"mode": "MPOL_BIND", "flags": ["MPOL_F_STATIC_NODES"], "nodes": "0,2-3"});
+    let plan = with("/linux/memoryPolicy", policy).unwrap();
+    let policy = plan.process.memory_policy.unwrap();
+    assert_eq!((policy.mode, policy.nodes.as_slice()), (0x8002, [0, 2, 3].as_slice()));
+
+    let plan = with("/linux/netDevices", json!({"b": {"name": "eth%d"}, "a": {}})).unwrap();
+    let devices = plan.namespaces.net_devices.iter();
+    let devices: Vec<_> = devices.map(|one| (one.name.as_str(), one.inside.as_str())).collect();
+    assert_eq!(devices, [("a", "a"), ("b", "eth%d")]);
+}
+
+#[test]
+fn a_mount_namespace_by_path_is_joined_last() {
+    let listed = json!([
+        {"type": "mount", "path": "/m"}, {"type": "uts", "path": "/u"}, {"type": "pid"},
+    ]);
+    let plan = with("/linux/namespaces", listed).unwrap();
+    let joined: Vec<_> = plan.namespaces.join.iter().map(|join| join.kind).collect();
+    assert_eq!(joined, [Namespace::Uts, Namespace::Mount]);
+    assert!(!plan.namespaces.needs_helper());
+}
+
+#[test]
 fn what_is_not_valid_is_named() {
     for (pointer, value, path) in [
         ("/hooks", json!({"poststop": [{"path": "x"}]}), "hooks.poststop[0].path"),
@@ -121,6 +170,18 @@ fn what_is_not_valid_is_named() {
             "linux.uidMappings",
         ),
         ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}}), "linux.timeOffsets"),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": "3-1"}),
+            "linux.memoryPolicy.nodes",
+        ),
+        ("/linux/netDevices", json!({"a/b": {}}), "linux.netDevices[\"a/b\"]"),
+        ("/linux/netDevices", json!({"a": {"name": "%d%d"}}), "linux.netDevices[\"a\"].name"),
+        (
+            "/linux/netDevices",
+            json!({"a": {"name": "x"}, "b": {"name": "x"}}),
+            "linux.netDevices[\"b\"].name",
+        ),
         (
             "/process/ioPriority",
             json!({"class": "IOPRIO_CLASS_BE", "priority": 8}),
