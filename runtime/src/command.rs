@@ -140,8 +140,11 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let Some(verb) = find(name) else {
-        let error = CommandError::Usage(format!("no help topic for '{name}'"));
-        return report.fail(&error, 3);
+        let (why, status) = match name.as_str() {
+            "checkpoint" | "restore" => (format!("{name} is not supported"), 1),
+            _ => (format!("no help topic for '{name}'"), 3),
+        };
+        return report.fail(&CommandError::Usage(why), status);
     };
     let done = arguments::parse(verb, words.to_vec()).and_then(|parsed| {
         if parsed.has("help") {

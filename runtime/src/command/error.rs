@@ -32,6 +32,8 @@ pub(super) enum CommandError {
     Limits(#[from] PlanError),
     #[error("unable to start container process: {}", start(.0))]
     Start(#[from] StepError),
+    #[error("exec failed: unable to start container process: {}", start(.0))]
+    Exec(StepError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
     #[error("{what}: {source}")]

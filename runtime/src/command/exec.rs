@@ -38,8 +38,8 @@ pub(super) const VERB: Verb = Verb {
         Flag::with("additional-gids", "GID", "a further group; may be repeated").short('g'),
         Flag::with("process", "FILE", "the process as the spec writes it").short('p'),
         Flag::plain("detach", "do not wait for it").short('d'),
-        Flag::with("process-label", "LABEL", "SELinux label; refused"),
-        Flag::with("apparmor", "PROFILE", "AppArmor profile; refused"),
+        Flag::with("process-label", "LABEL", "SELinux label"),
+        Flag::with("apparmor", "PROFILE", "AppArmor profile"),
         Flag::with("cgroup", "PATH", "a group below the container's own"),
         Flag::plain("no-new-privs", "no privileges by an exec"),
         Flag::with("cap", "NAME", "a further capability; may be repeated").short('c'),
@@ -84,7 +84,8 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
     let signals = if detach { None } else { Some(Signals::block()?) };
     let mut launched = make::launch(request, &host.layout, |_| {
         Err(StepError::refused("hooks", "an exec has none", StepErrorKind::Other))
-    })?;
+    })
+    .map_err(CommandError::Exec)?;
     let run = |launched: &mut Launched| {
         if let (Some(console), Some(master)) = (&console, launched.terminal.take_if(|_| detach)) {
             terminal::send(console, &master)?;
@@ -92,7 +93,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         pid_file.as_deref().map_or(Ok(()), |path| make::write_pid(path, launched.pid))?;
         let listener = Listener::of(&record, launched.pid, Status::Running);
         let released = make::release(&launched.sync, launched.pidfd.as_fd(), listener.as_ref());
-        released.map_err(CommandError::from)
+        released.map_err(CommandError::Exec)
     };
     run(&mut launched).inspect_err(|_| make::undo(&launched))?;
     match signals {

@@ -49,7 +49,7 @@ pub(super) const VERB: Verb = Verb {
 };
 
 /// Flags with a number, and where it stands in the resources.
-const NUMBERS: [(&str, &str, &str); 13] = [
+const NUMBERS: [(&str, &str, &str); 9] = [
     ("blkio-weight", "blockIO", "weight"),
     ("cpu-period", "cpu", "period"),
     ("cpu-quota", "cpu", "quota"),
@@ -58,11 +58,15 @@ const NUMBERS: [(&str, &str, &str); 13] = [
     ("cpu-rt-period", "cpu", "realtimePeriod"),
     ("cpu-rt-runtime", "cpu", "realtimeRuntime"),
     ("cpu-idle", "cpu", "idle"),
-    ("memory", "memory", "limit"),
-    ("memory-reservation", "memory", "reservation"),
-    ("memory-swap", "memory", "swap"),
-    ("kernel-memory-tcp", "memory", "kernelTCP"),
     ("pids-limit", "pids", "limit"),
+];
+
+/// The same for numbers of bytes, in which `K`, `M`, `G` and `T` may stand for powers of 1024.
+const SIZES: [(&str, &str); 4] = [
+    ("memory", "limit"),
+    ("memory-reservation", "reservation"),
+    ("memory-swap", "swap"),
+    ("kernel-memory-tcp", "kernelTCP"),
 ];
 
 fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
@@ -104,10 +108,60 @@ fn of_flags(parsed: &Parsed) -> Result<LinuxResources, CommandError> {
             put(group, name, number.into());
         }
     }
+    for (flag, name) in SIZES {
+        if let Some(text) = parsed.value(flag) {
+            let invalid = || format!("invalid value for {flag}: invalid size: {text:?}");
+            let bytes = bytes(text).ok_or_else(|| CommandError::Usage(invalid()))?;
+            put("memory", name, bytes.into());
+        }
+    }
     for (flag, name) in [("cpuset-cpus", "cpus"), ("cpuset-mems", "mems")] {
         if let Some(list) = parsed.value(flag) {
             put("cpu", name, list.into());
         }
     }
     serde_json::from_value(all.into()).map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+/// `64m`, `1.5GiB`, `4096`; -1 for no limit.
+fn bytes(text: &str) -> Option<i64> {
+    if text == "-1" {
+        return Some(-1);
+    }
+    let at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = (text[..at].trim(), text[at..].to_ascii_lowercase());
+    let shift = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        "p" => 50,
+        _ => return None,
+    };
+    let value = number.parse::<f64>().ok()? * (1_i64 << shift) as f64;
+    (value >= 0.0 && value < i64::MAX as f64).then_some(value as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let all = [
+            ("0", 0),
+            ("4096", 4096),
+            ("64m", 64 << 20),
+            ("1.5GiB", 3 << 29),
+            ("2kb", 2048),
+            ("-1", -1),
+        ];
+        for (text, size) in all {
+            assert_eq!(bytes(text), Some(size), "{text}");
+        }
+        for bad in ["", "x", "1x", "-2", "m"] {
+            assert_eq!(bytes(bad), None, "{bad}");
+        }
+    }
 }

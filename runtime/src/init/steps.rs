@@ -33,37 +33,18 @@ const UMASK: u32 = 0o022;
 pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepError> {
     let mut timeline = std::mem::take(&mut context.timeline);
     let mut mounted = Mounted::with(std::mem::take(&mut context.mapped));
-    let InitContext { plan, sync, rootfs, netns, .. } = &*context;
+    let InitContext { plan, sync, rootfs, .. } = &*context;
     let rootfs = rootfs.ok_or_else(|| {
         StepError::refused("attach root", "the launch brought no root", StepErrorKind::Other)
     })?;
     let sync = sync.as_fd();
     streams::new_session()?;
     let labels = Labels::open(&plan.process)?;
-    let in_user_namespace = plan.namespaces.is_in_user();
-    if in_user_namespace {
-        expect(sync, ToInit::Mapped)?;
-        namespaces::become_root()?;
-    }
-    timeline.mark(Step::SessionMade);
-    if !context.keeps_keyring {
-        new_keyring()?;
-        timeline.mark(Step::KeyringMade);
-    }
-    if !in_user_namespace {
-        namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
-        timeline.mark(Step::NamespacesJoined);
-    }
-    if netns.is_none() && plan.namespaces.create.contains(&Namespace::Network) {
-        namespaces::set_loopback_up()?;
-    }
-    if !plan.namespaces.net_devices.is_empty() {
-        expect(sync, ToInit::DevicesGiven)?;
-    }
+    enter_namespaces(context, &mut timeline)?;
     let (terminal, after) = furnish(plan, rootfs, &context.stdio, &mut mounted, &mut timeline)?;
 
     kernel::set_parameters(plan, &mut mounted)?;
-    if !in_user_namespace {
+    if !plan.namespaces.is_in_user() {
         set_process_limits(&plan.process, &mut mounted)?;
     }
     timeline.mark(Step::ParametersSet);
@@ -102,6 +83,32 @@ pub(super) fn start(context: &mut InitContext<'_>) -> Result<Infallible, StepErr
     take_streams(context, terminal)?;
     timeline.mark(Step::StreamsTaken);
     finish(context, timeline, state, &labels)
+}
+
+/// Takes on ids, keyring and namespaces, and waits for what the other side has to put there.
+fn enter_namespaces(context: &InitContext<'_>, timeline: &mut Timeline) -> Result<(), StepError> {
+    let InitContext { plan, sync, netns, .. } = context;
+    let in_user_namespace = plan.namespaces.is_in_user();
+    if in_user_namespace {
+        expect(sync.as_fd(), ToInit::Mapped)?;
+        namespaces::become_root()?;
+    }
+    timeline.mark(Step::SessionMade);
+    if !context.keeps_keyring {
+        new_keyring()?;
+        timeline.mark(Step::KeyringMade);
+    }
+    if !in_user_namespace {
+        namespaces::join_all(plan, netns.as_ref().map(AsFd::as_fd))?;
+        timeline.mark(Step::NamespacesJoined);
+    }
+    if netns.is_none() && plan.namespaces.create.contains(&Namespace::Network) {
+        namespaces::set_loopback_up()?;
+    }
+    if !plan.namespaces.net_devices.is_empty() {
+        expect(sync.as_fd(), ToInit::DevicesGiven)?;
+    }
+    Ok(())
 }
 
 /// Puts the root in its place and into it all but what needs the process attached to its control groups: the mounts
