@@ -11,7 +11,7 @@ use runtime::cgroup::systemd;
 use runtime::launch::{LaunchError, Launcher};
 use rustix::process::{Resource, Rlimit};
 use store::registry::{ConfigError, Registries, RegistryConfig};
-use store::{OpenError, Store};
+use store::{OpenError, RecordError, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::config::flags::Flags;
 use crate::config::tls::Access;
 use crate::config::{CgroupDriver, Config};
 use crate::containers::{self, Containers};
+use crate::engine;
 use crate::events::Events;
 use crate::http::Server;
 use crate::http::accept::Listener;
@@ -66,6 +67,8 @@ pub(crate) enum BootError {
     Metrics { address: String, source: io::Error },
     #[error("embedded image: {0}")]
     Embedded(#[source] images::Error),
+    #[error("id of the engine: {0}")]
+    Engine(#[from] RecordError),
     #[error("{call}: {source}")]
     System { call: &'static str, source: io::Error },
 }
@@ -218,6 +221,7 @@ fn open(config: Config, store: Store, launcher: Launcher) -> Result<App, BootErr
     Ok(App::new(Services {
         config,
         live,
+        engine_id: engine::id(&store.records())?,
         store,
         registries,
         events,

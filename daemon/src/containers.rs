@@ -71,7 +71,7 @@ pub(crate) use files::Source as FileSource;
 pub(crate) use handle::{Attached, Handle, Outcome, Streams};
 pub(crate) use logging::check_default as check_log_default;
 pub(crate) use networks::{OLD_MAC, shown_in_network};
-pub(crate) use select::Selection;
+pub(crate) use select::{Form, Selection};
 pub(crate) use signals::{SIGKILL, parse as parse_signal};
 pub(crate) use state::State;
 pub(crate) use wait::Condition;
@@ -207,6 +207,15 @@ impl Containers {
     /// The chosen containers, newest first.
     pub(crate) fn list(&self, selection: &Selection) -> Result<Vec<ContainerSummary>, Error> {
         select::list(&self.0, selection)
+    }
+
+    /// The same as JSON that ends with a line feed, in the form of an API version.
+    pub(crate) fn list_json(
+        &self,
+        selection: &Selection,
+        form: &Form<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        select::json(&self.0, selection, form)
     }
 
     /// All that there is to know of one container.

@@ -63,8 +63,8 @@ impl Images {
     }
 
     /// How many images there are.
-    pub(crate) async fn count(&self) -> Result<usize, Error> {
-        self.blocking(|images| Ok(images.store.images().list()?.len())).await
+    pub(crate) fn count(&self) -> Result<usize, Error> {
+        Ok(self.store.images().list()?.len())
     }
 
     /// Runs a step that waits for the disk off the task threads.

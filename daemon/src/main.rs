@@ -8,6 +8,7 @@ mod boot;
 mod check;
 mod config;
 mod containers;
+mod engine;
 mod events;
 mod guest;
 mod host;

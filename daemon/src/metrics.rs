@@ -54,7 +54,7 @@ async fn answer(socket: TcpStream, app: &App) {
         let known = request.method() == Method::GET && request.uri().path() == "/metrics";
         let mut response = Response::new(Body::empty());
         if known {
-            *response.body_mut() = Body::from(text(app).await);
+            *response.body_mut() = Body::from(text(app));
             let kind = header::HeaderValue::from_static(TEXT);
             response.headers_mut().insert(header::CONTENT_TYPE, kind);
         } else {
@@ -87,10 +87,9 @@ impl Text {
     }
 }
 
-async fn text(app: &App) -> String {
+fn text(app: &App) -> String {
     let mut text = Text(String::new());
-    let id = app.engine_id().await.unwrap_or_default();
-    engine(&mut text, &id);
+    engine(&mut text, &app.engine_id);
     let counts = app.containers.counts();
     let states = "engine_daemon_container_states_containers";
     text.head(states, "gauge", "The count of containers in various states");

@@ -74,7 +74,7 @@ pub(crate) async fn reload(app: &App, flags: &Flags, level: &Level) {
         return;
     }
     level.set(settings.log_level);
-    let id = app.engine_id().await.unwrap_or_default();
+    let id = app.engine_id.clone();
     app.events.publish(event(id, &settings, !app.config.shutdown_containers));
     app.live.set(settings);
     tracing::info!("the configuration is reloaded");

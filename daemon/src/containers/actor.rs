@@ -116,8 +116,12 @@ impl Actor {
         };
         let (snapshot, seen) = watch::channel(Arc::new(first));
         let (sender, commands) = mpsc::channel(QUEUE);
-        let handle =
-            Handle { definition: Arc::clone(&definition), commands: sender, snapshot: seen };
+        let handle = Handle {
+            definition: Arc::clone(&definition),
+            commands: sender,
+            snapshot: seen,
+            shown: Arc::default(),
+        };
         let actor = Self {
             run_dir: RunDir::new(&service.run_root, &definition.id),
             service: Arc::clone(service),

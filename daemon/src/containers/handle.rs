@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::error::Error;
 use super::networks::Change;
 use super::record::{Definition, Progress};
+use super::select::Shown;
 
 /// Requests that may wait for one container's actor.
 pub(super) const QUEUE: usize = 64;
@@ -119,6 +120,7 @@ pub(crate) struct Handle {
     pub(crate) definition: Arc<Definition>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(super) shown: Arc<Shown>,
 }
 
 impl Command {

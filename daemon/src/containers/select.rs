@@ -1,6 +1,7 @@
 //! `GET /containers/json`: which containers, in which order, and how each row looks.
 
 mod ports;
+mod shown;
 
 use std::collections::HashMap;
 
@@ -19,6 +20,8 @@ use super::record::Definition;
 use super::state::State;
 use super::{Service, view};
 use crate::spec::command_line;
+
+pub(crate) use shown::{Form, Shown};
 
 /// The keys that the list knows.
 pub(crate) const FILTERS: [&str; 16] = [
@@ -63,6 +66,43 @@ pub(super) fn list(
     service: &Service,
     selection: &Selection,
 ) -> Result<Vec<ContainerSummary>, Error> {
+    let now = Timestamp::now();
+    let mut images = ImageNames::default();
+    let rows = chosen(service, selection)?;
+    let summaries = rows.iter().map(|row| {
+        let image = images.shown(service, &row.handle.definition);
+        summary(service, row, image, status(&row.seen, now), selection.size)
+    });
+    Ok(summaries.collect())
+}
+
+/// The list as JSON, in the form of an API version.
+pub(super) fn json(
+    service: &Service,
+    selection: &Selection,
+    form: &Form<'_>,
+) -> Result<Vec<u8>, Error> {
+    let now = Timestamp::now();
+    let mut images = ImageNames::default();
+    let mut json = vec![b'['];
+    for (index, row) in chosen(service, selection)?.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        let image = images.shown(service, &row.handle.definition);
+        let status = status(&row.seen, now);
+        let written = match selection.size {
+            true => form.write(summary(service, row, image, status, true), &mut json),
+            false => row.write(service, form, (image, status), &mut json),
+        };
+        written.map_err(Error::internal)?;
+    }
+    json.extend_from_slice(b"]\n");
+    Ok(json)
+}
+
+/// The containers to be listed, newest first.
+fn chosen(service: &Service, selection: &Selection) -> Result<Vec<Row>, Error> {
     check(&selection.filters)?;
     let before = bound(service, &selection.filters, "before")?;
     let since = bound(service, &selection.filters, "since")?;
@@ -85,13 +125,7 @@ pub(super) fn list(
     if selection.limit > 0 {
         rows.truncate(selection.limit);
     }
-    let now = Timestamp::now();
-    let mut image_names = ImageNames::default();
-    let summaries = rows.iter().map(|row| {
-        let image = image_names.shown(service, &row.handle.definition);
-        summary(service, row, image, selection.size, now)
-    });
-    Ok(summaries.collect())
+    Ok(rows)
 }
 
 fn is_up(state: &State) -> bool {
@@ -199,9 +233,9 @@ fn ports_of(row: &Row) -> Vec<PortSummary> {
 fn summary(
     service: &Service,
     row: &Row,
-    image: String,
+    image: &str,
+    status: String,
     size: bool,
-    now: Timestamp,
 ) -> ContainerSummary {
     let definition = &row.handle.definition;
     let config = &definition.config;
@@ -209,7 +243,7 @@ fn summary(
     ContainerSummary {
         id: definition.id.clone(),
         names: vec![format!("/{}", row.seen.name)],
-        image,
+        image: image.to_owned(),
         image_id: definition.image_id.clone(),
         command: command(&command_line(config)),
         created: parse(&definition.created).map_or(0, Timestamp::as_second),
@@ -218,7 +252,7 @@ fn summary(
         size_root_fs: size_rw.map(|own| own + service.image_size(&definition.image_id)),
         labels: config.labels.clone().unwrap_or_default(),
         state: row.seen.progress.state.status().to_owned(),
-        status: status(&row.seen, now),
+        status,
         host_config: SummaryHostConfig {
             network_mode: definition.host_config.network_mode.clone(),
             annotations: definition.host_config.annotations.clone(),
@@ -237,15 +271,15 @@ struct ImageNames(HashMap<String, Option<String>>);
 
 impl ImageNames {
     /// What the client called the image; its id once that is another image's name or nobody's.
-    fn shown(&mut self, service: &Service, definition: &Definition) -> String {
+    fn shown<'a>(&mut self, service: &Service, definition: &'a Definition) -> &'a str {
         let name = &definition.config.image;
         if !self.0.contains_key(name) {
             let image = service.store.images().resolve(name).ok();
             self.0.insert(name.clone(), image.map(|image| image.id.to_string()));
         }
         match self.0.get(name) {
-            Some(Some(id)) if *id == definition.image_id => name.clone(),
-            _ => definition.image_id.clone(),
+            Some(Some(id)) if *id == definition.image_id => name,
+            _ => &definition.image_id,
         }
     }
 }

@@ -30,6 +30,11 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// A JSON body that is written already.
+pub(crate) fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
+    with_body(status, JSON, Body::new(Full::new(Bytes::from(bytes))))
+}
+
 /// A body of plain text.
 pub(crate) fn text(status: StatusCode, text: String) -> Response {
     with_body(status, "text/plain; charset=utf-8", Body::from(text))

@@ -1,12 +1,13 @@
 //! GET /containers/json, since 1.0.
 
+use api_spec::container::ContainerSummary;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::endpoints;
 use crate::app::App;
-use crate::containers::Selection;
+use crate::containers::{Form, Selection};
 use crate::http::error::Error;
 use crate::http::extract::{Api, Query};
 use crate::http::reply;
@@ -27,13 +28,12 @@ pub(crate) async fn handle(
         size: query.flag("size"),
         filters: query.filters()?,
     };
-    let mut list = app.containers.list(&selection)?;
-    list.iter_mut().for_each(|row| endpoints::listed(&mut row.network_settings.networks, api));
-    if !api.since(HEALTH_SINCE) {
-        list.iter_mut().for_each(|row| row.health = None);
-    }
-    if !api.since(ANNOTATIONS_SINCE) {
-        list.iter_mut().for_each(|row| row.host_config.annotations = None);
-    }
-    Ok(reply::json(StatusCode::OK, &list))
+    let shape = |row: &mut ContainerSummary| {
+        endpoints::listed(&mut row.network_settings.networks, api);
+        row.health = row.health.take().filter(|_| api.since(HEALTH_SINCE));
+        let annotations = &mut row.host_config.annotations;
+        *annotations = annotations.take().filter(|_| api.since(ANNOTATIONS_SINCE));
+    };
+    let form = Form { version: api.0, shape: &shape };
+    Ok(reply::json_bytes(StatusCode::OK, app.containers.list_json(&selection, &form)?))
 }

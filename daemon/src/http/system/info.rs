@@ -31,8 +31,7 @@ const FOREIGN_LAYERS_UNTIL: u32 = 47;
 const INDEX_SERVER: &str = "https://index.docker.io/v1/";
 
 pub(crate) async fn handle(State(app): State<App>, api: Api) -> Result<Response, Error> {
-    let images = app.images.count().await?;
-    let id = app.engine_id().await?;
+    let (id, images) = (app.engine_id.clone(), app.images.count()?);
     let execution_driver = (!api.since(NAMED_OPTIONS_SINCE)).then(|| "<not supported>".to_owned());
     let info = Info { id, images, execution_driver, ..gather(&app, api) };
     Ok(reply::json(StatusCode::OK, &info))
