@@ -160,6 +160,11 @@ mod tests {
         symlink("/run/resolv/stub.conf", directory.path().join("etc/resolv.conf")).unwrap();
         make(root.as_fd(), Path::new("/etc/resolv.conf"), Leaf::File).unwrap();
         assert!(directory.path().join("run/resolv/stub.conf").is_file());
+        let host = tempfile::tempdir().unwrap();
+        let outside = host.path().join("stub.conf");
+        symlink(&outside, directory.path().join("etc/outside.conf")).unwrap();
+        make(root.as_fd(), Path::new("/etc/outside.conf"), Leaf::File).unwrap();
+        assert!(!outside.exists());
     }
 
     #[test]
