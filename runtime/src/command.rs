@@ -5,7 +5,7 @@
 //! nothing but the state directory remembers a container.
 //!
 //! - `arguments`: the flags. `report`: errors and the log. `directory`, `record`: what is remembered.
-//! - `bundle`, `make`, `supervise`, `terminal`: what verbs share. All else is one verb a file.
+//! - `bundle`, `place`, `make`, `supervise`, `terminal`: what verbs share. All else is one verb a file.
 
 mod arguments;
 mod bundle;
@@ -21,6 +21,7 @@ mod list;
 mod make;
 mod notify;
 mod pause;
+mod place;
 mod plan;
 mod ps;
 mod record;

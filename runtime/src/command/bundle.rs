@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::Globals;
 use super::arguments::Parsed;
 use super::error::CommandError;
+use super::place;
 use crate::cgroup::{DeviceClass, DeviceRule, systemd};
 use crate::plan::{self, Extras, Host, Plan, PlanError};
 
@@ -82,11 +83,7 @@ fn read(path: &Path) -> Result<(Box<RawValue>, Spec), CommandError> {
 
 /// Reads a document of the spec; an error names the JSON path of the field.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    // Following the path costs time: only where there is an error to place.
-    serde_json::from_str(text).or_else(|_| {
-        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
-            .map_err(|error| format!("{}: {}", error.path(), error.inner()))
-    })
+    serde_json::from_str(text).map_err(|error| format!("{}: {error}", place::path_of(text, &error)))
 }
 
 fn compile(

@@ -172,7 +172,7 @@ fn process(spec: &Spec, parsed: &Parsed) -> Result<Process, CommandError> {
 
 fn add_capabilities(process: &mut Process, parsed: &Parsed) -> Result<(), CommandError> {
     let named = |name: &str| {
-        serde_json::from_value::<Capability>(name.to_ascii_uppercase().into())
+        serde_json::from_str::<Capability>(&format!("{:?}", name.to_ascii_uppercase()))
             .map_err(|_| CommandError::Usage(format!("unknown capability {name:?}")))
     };
     let wanted: Vec<Capability> = parsed.all("cap").map(named).collect::<Result<_, _>>()?;

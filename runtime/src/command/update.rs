@@ -120,7 +120,8 @@ fn of_flags(parsed: &Parsed) -> Result<LinuxResources, CommandError> {
             put("cpu", name, list.into());
         }
     }
-    serde_json::from_value(all.into()).map_err(|error| CommandError::Usage(error.to_string()))
+    // By the same way as a file's, which is compiled once.
+    bundle::parse(&Value::from(all).to_string()).map_err(CommandError::Usage)
 }
 
 /// `64m`, `1.5GiB`, `4096`; -1 for no limit.
