@@ -28,6 +28,7 @@ mod networks;
 mod pause;
 mod plan;
 mod prepare;
+mod propagation;
 mod prune;
 mod record;
 mod registry;

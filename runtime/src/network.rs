@@ -7,7 +7,7 @@
 //! lives as long as a process or a descriptor holds it.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 mod bridge;
 mod fault;
@@ -81,6 +81,8 @@ pub struct Endpoint {
     pub mtu: u32,
     /// Where the network has IPv6; it is off on the interface otherwise.
     pub v6: Option<EndpointV6>,
+    /// Addresses of the link that it has besides.
+    pub link_local: Vec<IpAddr>,
 }
 
 /// The IPv6 part of an [`Endpoint`].

@@ -107,6 +107,20 @@ impl View {
         self.root.as_fd()
     }
 
+    /// Makes a directory where there is nothing, and those above it. What is there is left as it is.
+    ///
+    /// # Errors
+    /// The kernel's, and when there is something else.
+    pub fn make_directory(&self, path: &Path) -> Result<(), StepError> {
+        let made = resolve::make(self.root(), path, resolve::Leaf::Directory)?;
+        let stat = fstat(&made).attempt(STEP, || "fstat".to_owned())?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            let why = format!("Cannot mkdir: {} is not a directory", path.display());
+            return Err(StepError::refused(STEP, why, StepErrorKind::BadMount));
+        }
+        Ok(())
+    }
+
     /// User and group id of `user[:group]` by the container's own `passwd` and `group`.
     ///
     /// # Errors

@@ -467,6 +467,7 @@ fn endpoint(second: u8, last: u8) -> Endpoint {
         interface: "eth0".into(),
         mtu: 1400,
         v6: None,
+        link_local: Vec::new(),
     }
 }
 

@@ -274,7 +274,6 @@ fn what_is_not_supported_yet_is_refused_by_its_field() {
             json!({ "Devices": [{ "PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse",
             "CgroupPermissions": "rwm" }] }),
         ),
-        ("DeviceRequests", json!({ "DeviceRequests": [{ "Driver": "nvidia", "Count": -1 }] })),
         ("UsernsMode", json!({ "UsernsMode": "private" })),
         ("RestartPolicy", json!({ "RestartPolicy": { "Name": "always" } })),
     ] {

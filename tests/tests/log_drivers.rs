@@ -96,6 +96,13 @@ fn labels_variables_and_tags_are_told() {
     assert_eq!(logs(&daemon, &id, "").stdout, "hello\n");
     let plain = run(&daemon, "json-file", &json!({}), "echo hello");
     assert_eq!(logs(&daemon, &plain, "details=1").stdout, " hello\n");
+    let options = json!({ "labels-regex": "^(a|z)$", "env-regex": "^c" });
+    let fitting = run(&daemon, "json-file", &options, "echo hello");
+    let seen = logs(&daemon, &fitting, "details=1").stdout;
+    assert_eq!(seen, "a=x+y%2Fz,c=1 hello\n");
+    let broken = daemon.create(&body("json-file", &json!({ "env-regex": "(" }), "true"));
+    let why = daemon.http().post(&format!("/containers/{broken}/start")).expect(500).message();
+    assert!(why.contains("failed to initialize logging driver: error parsing regexp: "), "{why}");
 }
 
 #[test]

@@ -6,14 +6,17 @@ mod ports;
 mod storage;
 mod supported;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api_spec::container::{CreateRequest, CreateResponse};
+use runtime::view::View;
 use store::image::ResolveError;
-use store::{Image, RecordError};
+use store::{Image, RecordError, Snapshot};
 
 use super::actor::{Actor, Seed, event};
 use super::error::Error;
+use super::files::rootfs;
 use super::record::{Definition, Progress, Writer};
 use super::{Service, logging, names, networks, validate};
 use crate::spec;
@@ -131,7 +134,8 @@ impl Service {
     ) -> Result<(), Error> {
         let snapshot =
             self.store.snapshots().prepare(&definition.id, image).map_err(|e| Error::stored(&e))?;
-        self.take_up_volumes(definition, wanted, &volumes::Image::new(&snapshot))
+        self.take_up_volumes(definition, wanted, &volumes::Image::new(&snapshot))?;
+        make_working_directory(definition, &snapshot)
     }
 
     /// The record takes the name; the snapshot follows. If that fails, the record goes again.
@@ -163,6 +167,18 @@ impl Service {
         self.events.publish(event(definition, &name, "create", &[]));
         Ok(actor)
     }
+}
+
+/// Makes the working directory that the image has not, so that files can be copied into it before the first start.
+fn make_working_directory(definition: &Definition, snapshot: &Snapshot) -> Result<(), Error> {
+    let directory = Path::new(&definition.config.working_dir);
+    let Ok(inside) = directory.strip_prefix("/") else { return Ok(()) };
+    let is_in = |layer: &PathBuf| layer.join(inside).symlink_metadata().is_ok_and(|it| it.is_dir());
+    if inside.as_os_str().is_empty() || snapshot.lower.iter().any(is_in) {
+        return Ok(());
+    }
+    let view = View::stopped_root(&rootfs(snapshot)).map_err(Error::internal)?;
+    view.make_directory(directory).map_err(|error| Error::Invalid(error.call))
 }
 
 fn insert(writer: &Writer, name: Option<&str>, progress: &Progress) -> Result<String, Error> {

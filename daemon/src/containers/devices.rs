@@ -17,11 +17,24 @@ const SKIPPED: [&str; 7] = ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts",
 
 /// Looks everything up.
 pub(super) fn find(host_config: &HostConfig) -> Result<Devices, Error> {
+    no_driver(host_config)?;
     Ok(Devices {
         nodes: nodes(host_config)?,
         rules: rules(host_config)?,
         disks: disks(host_config)?,
     })
+}
+
+/// `DeviceRequests` are for drivers (of GPUs, of CDI), and there is none.
+fn no_driver(host_config: &HostConfig) -> Result<(), Error> {
+    let Some(request) = host_config.device_requests.iter().flatten().next() else { return Ok(()) };
+    let sets: Vec<String> =
+        (request.capabilities.iter().flatten()).map(|set| format!("[{}]", set.join(" "))).collect();
+    Err(Error::Internal(format!(
+        "could not select device driver {:?} with capabilities: [{}]",
+        request.driver,
+        sets.join(" ")
+    )))
 }
 
 /// `DeviceCgroupRules`; a privileged container may use every device anyway.

@@ -257,7 +257,8 @@ impl Service {
     }
 }
 
-fn rootfs(snapshot: &Snapshot) -> Rootfs {
+/// Both sides of a container's root, to be looked at while it does not run.
+pub(super) fn rootfs(snapshot: &Snapshot) -> Rootfs {
     Rootfs::Overlay {
         lower: snapshot.lower.clone(),
         upper: snapshot.upper.clone(),

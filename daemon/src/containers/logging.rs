@@ -22,9 +22,7 @@ const MISSING: [&str; 7] = ["syslog", "gelf", "fluentd", "awslogs", "splunk", "g
 /// Options that every driver has.
 const COMMON: [&str; 2] = ["mode", "max-buffer-size"];
 const FILE: [&str; 3] = ["max-size", "max-file", "compress"];
-const ATTRIBUTES: [&str; 3] = ["labels", "env", "tag"];
-/// Options that Docker has for attributes and that are not here.
-const LATER: [&str; 2] = ["labels-regex", "env-regex"];
+const ATTRIBUTES: [&str; 5] = ["labels", "env", "tag", "labels-regex", "env-regex"];
 
 /// Files of a json-file log are rotated even if nobody asks for it: a log must not fill the disk.
 const JSON_SIZE: u64 = 100 << 20;
@@ -40,9 +38,9 @@ const SHORT_ID: usize = 12;
 /// The options that a driver knows; an error names a driver that is not there.
 fn known(driver: &str) -> Result<Vec<&'static str>, Error> {
     let own: &[&[&str]] = match driver {
-        "" | "json-file" => &[&FILE, &ATTRIBUTES, &LATER],
+        "" | "json-file" => &[&FILE, &ATTRIBUTES],
         "local" => &[&FILE],
-        "journald" => &[&ATTRIBUTES, &LATER],
+        "journald" => &[&ATTRIBUTES],
         "none" => &[],
         other if MISSING.contains(&other) => {
             let what = format!("log driver {other:?}; there are {}", logs::DRIVERS.join(", "));
@@ -66,10 +64,6 @@ pub(super) fn check(config: &LogConfig) -> Result<(), Error> {
     }
     Options::new(config).check_mode()?;
     for key in config.config.iter().flatten().map(|(key, _)| key.as_str()) {
-        if LATER.contains(&key) && known.contains(&key) {
-            let what = format!("log option {key:?}");
-            return Err(Error::Unsupported { field: "HostConfig.LogConfig.Config", what });
-        }
         if !known.contains(&key) {
             let place = match driver {
                 "local" => "log driver local".to_owned(),
@@ -142,7 +136,7 @@ fn target(definition: &Definition, name: &str, directory: &Path) -> Result<Targe
             let max_size = options.json_size()?;
             let max_file = options.files("", "max-file cannot be less than 1")?;
             let compress = options.compress("")?.unwrap_or(false);
-            let mut attributes = options.attributes(&definition.config);
+            let mut attributes = options.attributes(&definition.config)?;
             if let Some(template) = options.get("tag").filter(|tag| !tag.is_empty()) {
                 attributes.insert("tag".to_owned(), tag::render(template, definition, name)?);
             }
@@ -189,7 +183,7 @@ fn journal_fields(
         ("IMAGE_NAME", definition.config.image.clone()),
         ("SYSLOG_IDENTIFIER", tag),
     ];
-    let own = options.attributes(&definition.config).into_iter();
+    let own = options.attributes(&definition.config)?.into_iter();
     let own = own.map(|(key, value)| (journal_name(&key), value));
     Ok(fields
         .into_iter()

@@ -30,21 +30,9 @@ impl Task {
     pub(super) fn lease(&self, undo: &mut Undo) -> Result<Vec<Attachment>, Error> {
         let mut attachments = self.progress.networks.clone();
         let id = &self.definition.id;
-        let own_name = &self.definition.host_config.network_mode;
         for at in 0..attachments.len() {
             let name = attachments[at].network.clone();
-            let network = self.service.networks.get(&name).map_err(|error| {
-                let error = Error::from(error);
-                match (&error, *own_name == name) {
-                    (Error::Network { status, text }, true) => Error::Network {
-                        status: *status,
-                        text: format!(
-                            "could not find a network matching network mode {name}: {text}"
-                        ),
-                    },
-                    _ => error,
-                }
-            })?;
+            let network = self.service.networks.get(&name)?;
             attachments[at].id.clone_from(&network.id);
             check_usable(&network)?;
             if network.bridge.is_none() {

@@ -24,6 +24,7 @@ use super::launchers::Connections;
 use super::logging;
 use super::monitor::{self, RunDir};
 use super::networks::{Attachment, Linked, addresses};
+use super::propagation;
 use super::record::{Definition, Progress, Writer};
 use super::start::Peers;
 use super::start::limit::Stage;
@@ -147,7 +148,8 @@ impl Task {
         let linked: Vec<_> =
             linked.iter().map(|link| (link.address, link.names.as_str())).collect();
         let gateway = self.service.networks.gateway().map(IpAddr::V4);
-        let hosts = match own_namespace {
+        let named = host_config.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
+        let hosts = match own_namespace || named {
             true => spec::etc_hosts(&spec::Hosts {
                 host_config,
                 names: &spec::host_names(&config.hostname, &config.domainname),
@@ -181,7 +183,8 @@ impl Task {
                 })?;
             }
         }
-        Ok(())
+        let definition = &self.definition;
+        propagation::check(&spec::host_binds(&definition.host_config, &definition.inherited))
     }
 
     /// Leaves the spec beside the container, for people and other runtimes to read. Nothing here depends on it.

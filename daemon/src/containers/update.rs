@@ -114,6 +114,8 @@ fn merge(old: &HostConfig, update: &HostConfig) -> Result<HostConfig, String> {
         (&mut new.nano_cpus, update.nano_cpus),
         (&mut new.cpu_period, update.cpu_period),
         (&mut new.cpu_quota, update.cpu_quota),
+        (&mut new.cpu_realtime_period, update.cpu_realtime_period),
+        (&mut new.cpu_realtime_runtime, update.cpu_realtime_runtime),
         (&mut new.memory_swap, update.memory_swap),
         (&mut new.memory_reservation, update.memory_reservation),
         (&mut new.memory, update.memory),

@@ -92,6 +92,11 @@ pub(super) fn host_config(
     restart_policy(host_config)?;
     logging::check(&host_config.log_config)?;
     cgroup_parent(host_config, facts)?;
+    if host_config.annotations.as_ref().is_some_and(|annotations| annotations.contains_key("")) {
+        return invalid(
+            "invalid Annotations: the empty string is not permitted as an annotation key",
+        );
+    }
     if !RUNTIME_ALIASES.contains(&host_config.runtime.as_str()) {
         return invalid(format!("unknown or invalid runtime name: {}", host_config.runtime));
     }
@@ -206,6 +211,9 @@ pub(super) fn modes(
         Err(error) => Err(Error::Invalid(error.to_string())),
     };
     match mode(&host_config.ipc_mode) {
+        Mode::Container("") => {
+            return invalid("failed to join IPC namespace: invalid name or ID supplied: \"\"");
+        }
         Mode::Container(name) => exists(name)?,
         Mode::Other(other) if !matches!(other, "none" | "shareable") => {
             return invalid(format!("invalid IPC mode: {other}"));
@@ -227,6 +235,9 @@ pub(super) fn modes(
         return invalid(format!("invalid cgroup namespace mode: {}", host_config.cgroupns_mode));
     }
     let shared = matches!(mode(&host_config.network_mode), Mode::Container(_));
+    if mode(&host_config.network_mode) == Mode::Container("") {
+        return invalid("Invalid network mode: invalid container format container:<name|id>");
+    }
     if shared && !config.hostname.is_empty() {
         return invalid("conflicting options: hostname and the network mode");
     }

@@ -134,7 +134,8 @@ pub(crate) fn endpoint(name: &str, network: Option<&Network>, asked: &Asked) -> 
     }
     let mut complaints = Vec::new();
     let filled = |list: Option<&Vec<String>>| list.is_some_and(|list| !list.is_empty());
-    let standard = matches!(name, BRIDGE | "host" | "none" | "default");
+    let standard =
+        matches!(name, BRIDGE | "host" | "none" | "default") || name.starts_with("container:");
     let addresses = asked
         .ipam
         .as_ref()
@@ -151,6 +152,12 @@ pub(crate) fn endpoint(name: &str, network: Option<&Network>, asked: &Asked) -> 
     if standard && filled(asked.links.as_ref()) {
         complaints.push("links are supported only for containers in user defined networks".into());
     }
+    let of_link = asked.ipam.iter().flat_map(|ipam| ipam.link_local_ips.iter().flatten());
+    complaints.extend(
+        of_link
+            .filter(|text| text.parse::<IpAddr>().is_err())
+            .map(|text| format!("invalid link-local IP address: {text}")),
+    );
     for (version, text) in addresses
         .into_iter()
         .flat_map(|ipam| [("IPv4", &ipam.ipv4_address), ("IPv6", &ipam.ipv6_address)])

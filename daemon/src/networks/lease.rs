@@ -39,6 +39,9 @@ pub(crate) struct Lease {
     /// Where the interface hangs on one of the host, which has the bridge's place.
     #[serde(default)]
     pub(crate) macvlan: Option<MacvlanMode>,
+    /// Addresses of the link that the container asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) link_local: Vec<IpAddr>,
 }
 
 /// The IPv6 part of a [`Lease`].
@@ -99,6 +102,19 @@ impl Asked {
         self.ipam.as_ref()?.ipv4_address.parse().ok()
     }
 
+    /// The addresses of the link that are asked for.
+    fn link_local(&self) -> Result<Vec<IpAddr>, Error> {
+        let texts = self.ipam.iter().flat_map(|ipam| ipam.link_local_ips.iter().flatten());
+        let addresses = texts.map(|text| {
+            let address = text.parse().ok().filter(|address: &IpAddr| match address {
+                IpAddr::V4(address) => address.is_link_local(),
+                IpAddr::V6(address) => address.is_unicast_link_local(),
+            });
+            address.ok_or_else(|| Error::Invalid(format!("invalid link local IP address: {text}")))
+        });
+        addresses.collect()
+    }
+
     /// The IPv6 address that is asked for.
     fn address_v6(&self) -> Option<Ipv6Addr> {
         self.ipam.as_ref()?.ipv6_address.parse().ok()
@@ -135,6 +151,7 @@ impl Networks {
         interface: &dyn Fn(&str) -> String,
     ) -> Result<Lease, Error> {
         let bridge = network.bridge.as_ref().ok_or(Error::NoBridge)?;
+        let link_local = asked.link_local()?;
         let mut table = self.table();
         let entry =
             table.get_mut(&network.id).ok_or_else(|| Error::NoNetwork(network.name.clone()))?;
@@ -167,6 +184,7 @@ impl Networks {
                 gateway: (!network.leads_nowhere()).then_some(bridge.gateway),
             }),
             macvlan: network.macvlan.as_ref().map(|macvlan| macvlan.mode),
+            link_local,
         })
     }
 
@@ -219,6 +237,7 @@ impl Networks {
                 prefix: v6.prefix,
                 gateway: v6.gateway.filter(|_| leads_out),
             }),
+            link_local: lease.link_local.clone(),
         };
         if let Some(mode) = lease.macvlan {
             return Ok(network::attach_macvlan(&lease.bridge, mode, namespace, &endpoint)?);

@@ -80,6 +80,10 @@ fn cpu(host_config: &HostConfig) -> Option<LinuxCpu> {
     cpu.set_shares(set(host_config.cpu_shares).and_then(|shares| u64::try_from(shares).ok()))
         .set_quota(quota)
         .set_period(period.and_then(|period| u64::try_from(period).ok()))
+        .set_realtime_period(
+            set(host_config.cpu_realtime_period).and_then(|period| u64::try_from(period).ok()),
+        )
+        .set_realtime_runtime(set(host_config.cpu_realtime_runtime))
         .set_cpus(text(&host_config.cpuset_cpus))
         .set_mems(text(&host_config.cpuset_mems));
     (cpu != LinuxCpu::default()).then_some(cpu)

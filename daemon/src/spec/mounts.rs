@@ -73,8 +73,26 @@ pub(crate) fn parse_bind(text: &str) -> Result<Bind, String> {
         let why = "invalid specification: destination can't be '/'";
         return Err(format!("{}: invalid mount config for type {kind:?}: {why}", invalid()));
     }
+    let mut kinds = [0_u8; 4];
     for option in options.split(',').filter(|option| !option.is_empty()) {
+        let kind = match option {
+            "ro" | "rw" => Some(0),
+            "z" | "Z" => Some(1),
+            "nocopy" => Some(2),
+            option if PROPAGATIONS.contains(&option) => Some(3),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            kinds[kind] += 1;
+        }
+        if kinds.iter().any(|count| *count > 1) {
+            return Err(format!("invalid mode: {options}"));
+        }
         match option {
+            "nocopy" if !bind.is_volume() => {
+                let why = "invalid mount config for type \"bind\": field VolumeOptions must not be specified";
+                return Err(format!("{}: {why}", invalid()));
+            }
             "ro" => bind.readonly = true,
             "nocopy" => bind.copy = false,
             "rw" | "z" | "Z" | "consistent" | "cached" | "delegated" => {}

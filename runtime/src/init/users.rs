@@ -88,7 +88,7 @@ fn id(text: &str) -> Result<Option<u32>, StepError> {
     }
     match text.parse::<u32>() {
         Ok(number) if number <= ID_MAX && digits.len() == text.len() => Ok(Some(number)),
-        _ => Err(unknown(format!("id {text} is not in the range 0-{ID_MAX}"))),
+        _ => Err(unknown(format!("uids and gids must be in range 0-{ID_MAX}"))),
     }
 }
 

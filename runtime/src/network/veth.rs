@@ -13,6 +13,10 @@ use super::link::{self, RouteRequest};
 use super::netlink::Request;
 use super::{Endpoint, NetworkError, netns};
 
+/// Bits of 169.254.0.0/16 and of a network of fe80::/10; RFC 3927, RFC 4291.
+const LINK_LOCAL_PREFIX: u8 = 16;
+const LINK_LOCAL_PREFIX_V6: u8 = 64;
+
 /// Connects the network namespace `netns` to `bridge`: a pair of interfaces, the inner one with its
 /// final name, MAC, MTU, address and default route, both up, the outer one a port of the bridge.
 ///
@@ -146,6 +150,10 @@ pub(super) fn set_up(
         requests.push(link::add_address(index, v6.address.into(), v6.prefix, 0));
         requests.extend(v6.gateway.map(|gateway| link::default_route(index, gateway.into(), 0)));
     }
+    requests.extend(endpoint.link_local.iter().map(|address| {
+        let prefix = if address.is_ipv4() { LINK_LOCAL_PREFIX } else { LINK_LOCAL_PREFIX_V6 };
+        link::add_address(index, *address, prefix, 0)
+    }));
     if let Some(last) = requests.last_mut() {
         last.flags |= NLM_F_ACK;
     }

@@ -1,38 +1,14 @@
 //! What Docker has and this daemon does not have yet. Whatever asks for one of these is refused with the field's
 //! name: nothing that a client asks for is dropped unseen.
 
-use api_spec::container::{CreateRequest, Mount};
+use api_spec::container::CreateRequest;
 
 use crate::containers::error::Error;
 
 /// A field, whether a request asks for it, and what it would be.
 type Row = (&'static str, fn(&CreateRequest) -> bool, &'static str);
 
-fn some<T>(list: Option<&Vec<T>>) -> bool {
-    list.is_some_and(|list| !list.is_empty())
-}
-
-fn mounts(request: &CreateRequest, kind: &str) -> bool {
-    let of_kind = |mount: &Mount| mount.r#type == kind;
-    request.host_config.mounts.iter().flatten().any(of_kind)
-}
-
-const LATER: [Row; 11] = [
-    ("HostConfig.Mounts", |request| mounts(request, "cluster"), "there are no cluster volumes"),
-    ("HostConfig.Mounts", |request| mounts(request, "npipe"), "named pipes are for Windows"),
-    (
-        "HostConfig.CpuRealtimePeriod",
-        |request| {
-            request.host_config.cpu_realtime_period != 0
-                || request.host_config.cpu_realtime_runtime != 0
-        },
-        "real-time CPU shares are not there yet",
-    ),
-    (
-        "HostConfig.DeviceRequests",
-        |request| some(request.host_config.device_requests.as_ref()),
-        "there are no device drivers",
-    ),
+const LATER: [Row; 7] = [
     (
         "HostConfig.KernelMemory",
         |request| {
@@ -92,7 +68,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused_by_name() {
         for (body, field) in [
-            (r#"{"HostConfig":{"DeviceRequests":[{"Count":-1}]}}"#, "DeviceRequests"),
+            (r#"{"HostConfig":{"CpuCount":1}}"#, "CpuCount"),
             (r#"{"HostConfig":{"UsernsMode":"private"}}"#, "UsernsMode"),
         ] {
             let text = refused(body).unwrap_or_default();

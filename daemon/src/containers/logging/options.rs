@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_spec::container::{ContainerConfig, LogConfig};
+use api_spec::pattern::Pattern;
 
 use super::size;
 use crate::containers::error::Error;
@@ -103,7 +104,10 @@ impl<'a> Options<'a> {
     }
 
     /// Labels and variables of the container that are to be told with each entry.
-    pub(super) fn attributes(&self, config: &ContainerConfig) -> BTreeMap<String, String> {
+    pub(super) fn attributes(
+        &self,
+        config: &ContainerConfig,
+    ) -> Result<BTreeMap<String, String>, String> {
         let names = |option: &str| {
             let list = self.get(option).unwrap_or_default().split(',');
             list.filter(|name| !name.is_empty())
@@ -114,14 +118,31 @@ impl<'a> Options<'a> {
                 found.insert(name.to_owned(), value.clone());
             }
         }
-        for name in names("env") {
+        if let Some(pattern) = self.pattern("labels-regex")? {
+            let labels = config.labels.iter().flatten().filter(|(name, _)| pattern.is_in(name));
+            found.extend(labels.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        let variables = || {
             let variables = config.env.iter().flatten();
-            let set = variables.filter_map(|variable| variable.split_once('='));
-            if let Some((_, value)) = set.into_iter().find(|(key, _)| *key == name) {
+            variables.filter_map(|variable| variable.split_once('='))
+        };
+        for name in names("env") {
+            if let Some((_, value)) = variables().find(|(key, _)| *key == name) {
                 found.insert(name.to_owned(), value.to_owned());
             }
         }
-        found
+        if let Some(pattern) = self.pattern("env-regex")? {
+            let fitting = variables().filter(|(name, _)| pattern.is_in(name));
+            found.extend(fitting.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        Ok(found)
+    }
+
+    /// The expression that names have to fit; an empty one is none.
+    fn pattern(&self, option: &str) -> Result<Option<Pattern>, String> {
+        let Some(text) = self.get(option).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let wrong = || format!("error parsing regexp: {option}: {text:?} is no regular expression");
+        Pattern::parse(text).map(Some).ok_or_else(wrong)
     }
 }
 
@@ -162,8 +183,11 @@ mod tests {
             ..ContainerConfig::default()
         };
         let asked = [("labels", "l,none"), ("env", "B,C")];
-        let found = with(&asked, |options| options.attributes(&config));
+        let attributes = |asked: &[(&str, &str)]| with(asked, |it| it.attributes(&config));
         let expected = [("B", "x=y"), ("l", "v")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(found, expected.into());
+        assert_eq!(attributes(&asked), Ok(expected.clone().into()));
+        let by_pattern = [("labels-regex", "^l$"), ("env-regex", "[BC]")];
+        assert_eq!(attributes(&by_pattern), Ok(expected.into()));
+        assert!(attributes(&[("env-regex", "(")]).is_err());
     }
 }

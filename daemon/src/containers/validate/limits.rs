@@ -149,6 +149,10 @@ fn cpu(host_config: &HostConfig) -> Result<(), Error> {
             host_config.cpu_shares
         ));
     }
+    let (period, runtime) = (host_config.cpu_realtime_period, host_config.cpu_realtime_runtime);
+    if runtime != 0 && runtime > period && period != 0 {
+        return invalid("cpu real-time runtime cannot be higher than cpu real-time period");
+    }
     set_of(&host_config.cpuset_cpus, "cpus", "CPUs", available.saturating_sub(1))?;
     set_of(&host_config.cpuset_mems, "mems", "memory nodes", memory_nodes().saturating_sub(1))
 }

@@ -38,7 +38,7 @@ fn one(mount: &Mount) -> Result<(), Error> {
     let absolute = |path: &str| format!("invalid mount path: '{path}' mount path must be absolute");
     let beside =
         |field: &str| invalid(format!("{field} must not be specified on mount type {kind:?}"));
-    if !matches!(kind.as_str(), "bind" | "volume" | "tmpfs" | "image" | "cluster" | "npipe") {
+    if !matches!(kind.as_str(), "bind" | "volume" | "tmpfs" | "image") {
         return why("mount type unknown");
     }
     if mount.target.is_empty() {

@@ -43,7 +43,7 @@ fn security_option(option: &str) -> Result<(), Error> {
             .map_err(|error| Error::Invalid(format!("Decoding seccomp profile failed: {error}"))),
         // There are no labels and no profiles here to switch off.
         ("label", "disable") | ("apparmor", "unconfined") => Ok(()),
-        ("label" | "apparmor" | "systempaths" | "writable-cgroups", _) => {
+        ("label" | "apparmor", _) => {
             Err(Error::Unsupported { field: "HostConfig.SecurityOpt", what: option.to_owned() })
         }
         _ => invalid(format!("invalid --security-opt 2: {option:?}")),

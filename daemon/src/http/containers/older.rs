@@ -1,7 +1,7 @@
 //! What a create request means in the API version that it is written in: fields that came later do
 //! not count, and old versions have other defaults.
 
-use api_spec::container::CreateRequest;
+use api_spec::container::{CreateRequest, HostConfig};
 
 use crate::containers::OLD_MAC;
 use crate::http::error::Error;
@@ -57,6 +57,13 @@ pub(crate) fn adjust(request: &mut CreateRequest, api: Api) {
         && let Some(check) = &mut config.healthcheck
     {
         check.start_interval = 0;
+    }
+}
+
+/// Makes of an update what its API version has.
+pub(crate) fn adjust_update(update: &mut HostConfig, api: Api) {
+    if api.since(KERNEL_MEMORY_UNTIL) {
+        update.kernel_memory = 0;
     }
 }
 
