@@ -2,12 +2,14 @@
 //! "POSIX-platform Hooks", runtime.md "State".
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +80,6 @@ pub fn run_all(name: &str, hooks: &[Hook], state: &ContainerState) -> Vec<StepEr
 }
 
 fn one(hook: &Hook, state: &ContainerState) -> Result<(), String> {
-    let text = serde_json::to_vec(state).map_err(|error| error.to_string())?;
     let mut command = Command::new(&hook.path);
     if let Some((name, arguments)) = hook.args.split_first() {
         command.arg0(name).args(arguments);
@@ -87,12 +88,8 @@ fn one(hook: &Hook, state: &ContainerState) -> Result<(), String> {
         let variables = env.iter().filter_map(|variable| variable.split_once('='));
         command.env_clear().envs(variables);
     }
-    command.stdin(Stdio::piped());
+    command.stdin(input(state)?);
     let mut child = command.spawn().map_err(|error| error.to_string())?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A hook does not have to read its input.
-        let _ = stdin.write_all(&text);
-    }
     let limit = hook.timeout.map_or(LIMIT_DEFAULT, Duration::from_secs);
     match wait(&mut child, limit).map_err(|error| error.to_string())? {
         Some(status) if status.success() => Ok(()),
@@ -101,8 +98,21 @@ fn one(hook: &Hook, state: &ContainerState) -> Result<(), String> {
     }
 }
 
+/// The state as a file. A hook does not have to read it: in a pipe, a long one would be in the way of the timeout.
+fn input(state: &ContainerState) -> Result<Stdio, String> {
+    let memory = memfd_create("state", MemfdFlags::CLOEXEC)
+        .map_err(|errno| format!("memfd_create: {errno}"))?;
+    let mut file = File::from(memory);
+    serde_json::to_vec(state)
+        .map_err(io::Error::from)
+        .and_then(|text| file.write_all(&text))
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .map_err(|error| format!("write(memfd): {error}"))?;
+    Ok(file.into())
+}
+
 /// Waits for the end, or kills when the limit is over.
-fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     if process::wait_for_end(&pidfd, limit)? {
         return child.wait().map(Some);

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -14,7 +15,13 @@ use super::{
 };
 
 /// How long freezing may take.
-const FREEZE_LIMIT: Duration = Duration::from_secs(10);
+const FREEZE_LIMIT: Duration = Duration::from_millis(500);
+
+/// How often it is tried: 10 s in all.
+const FREEZE_TRIES: u32 = 20;
+
+/// What lies between two tries.
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// How often the list of processes is read again while killing without a freezer.
 const KILL_ROUNDS: usize = 50;
@@ -149,11 +156,16 @@ impl Groups {
     }
 
     pub(super) fn freeze(&self) -> Result<(), CgroupError> {
-        self.start_freezing()?;
-        if files::wait_until(FREEZE_LIMIT, || self.stands()) {
-            return Ok(());
+        // A process that is killed while it stands does not end, and the init that waits for its end does not stand: only
+        // between two tries both can go.
+        for _ in 0..FREEZE_TRIES {
+            self.start_freezing()?;
+            if files::wait_until(FREEZE_LIMIT, || self.stands()) {
+                return Ok(());
+            }
+            self.thaw()?;
+            thread::sleep(BETWEEN_TRIES);
         }
-        self.thaw()?;
         Err(CgroupError::Timeout { what: "freezing", path: self.freezer()?.to_owned() })
     }
 

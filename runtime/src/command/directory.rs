@@ -38,6 +38,9 @@ const LOCK_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
+/// How often a directory is made that others remove before it is taken.
+const CREATE_TRIES: u32 = 100;
+
 /// Longest id, in bytes: a file name's.
 const ID_MAX: usize = 255;
 
@@ -79,39 +82,52 @@ impl Directory {
     pub(super) fn create(root: &Path, id: &str) -> Result<Self, CommandError> {
         check_id(id)?;
         let path = root.join(id);
+        let failed = |path| CommandError::io(format!("make {path:?}"));
         let builder = || DirBuilder::new().mode(0o700).create(&path);
-        let made = match builder() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new()
-                    .mode(0o700)
-                    .recursive(true)
-                    .create(root)
-                    .map_err(CommandError::io(format!("make {root:?}")))?;
-                builder()
-            }
-            made => made,
-        };
-        match made {
-            Ok(()) => Self::open(root, id)?.locked(id),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // A killed `create` leaves a directory without a record and without a lock.
-                let exists = || CommandError::Exists(id.to_owned());
-                let mut left = Self::open(root, id).map_err(|_| exists())?;
-                let has_record = || left.path.join(RECORD).exists();
-                if has_record() {
-                    return Err(exists());
+        for _ in 0..CREATE_TRIES {
+            match builder() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let mut above = DirBuilder::new();
+                    above.mode(0o700).recursive(true).create(root).map_err(failed(root))?;
                 }
-                let lock = left.lock_file()?;
-                let free = fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
-                if !free || !left.is_linked() || has_record() {
-                    return Err(exists());
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(failed(&path)(error));
                 }
-                left.lock = Some(lock);
-                let _ = fs::remove_file(left.path.join(SOCKET));
-                Ok(left)
+                _ => {
+                    if let Some(taken) = Self::take(root, id)? {
+                        return Ok(taken);
+                    }
+                }
             }
-            Err(error) => Err(CommandError::io(format!("make {path:?}"))(error)),
         }
+        Err(CommandError::Exists(id.to_owned()))
+    }
+
+    /// Takes a directory that nobody has: one just made, which others may have seen, too, or what a killed `create` has
+    /// left, without a record and without a lock. `None` if it is gone.
+    fn take(root: &Path, id: &str) -> Result<Option<Self>, CommandError> {
+        let mut left = match Self::open(root, id) {
+            Err(CommandError::NotFound(_)) => return Ok(None),
+            left => left?,
+        };
+        let has_record = || left.path.join(RECORD).exists();
+        if has_record() {
+            return Err(CommandError::Exists(id.to_owned()));
+        }
+        let lock = match left.lock_file() {
+            Err(_) if !left.is_linked() => return Ok(None),
+            lock => lock?,
+        };
+        let free = fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if !left.is_linked() {
+            return Ok(None);
+        }
+        if !free || has_record() {
+            return Err(CommandError::Exists(id.to_owned()));
+        }
+        left.lock = Some(lock);
+        let _ = fs::remove_file(left.path.join(SOCKET));
+        Ok(Some(left))
     }
 
     /// The directory of a container, for those who only read.

@@ -2,42 +2,75 @@
 
 use std::fmt::Write as _;
 
+use crate::cgroup::{DeviceClass, DeviceRule};
+
 use super::{
     Attributes, DeviceKind, Hook, IdMapping, Mount, MountKind, Namespaces, Plan, Process, User,
 };
+
+const NAMESPACES: &str = "what the program does not share with the host; namespaces(7)";
+const GROUPS: &str = "they count and bound what it uses; cgroups(7)";
+const ROOT: &str = "becomes /, and the host's tree is let go; pivot_root(2)";
+const MOUNTS: &str = "made one after the other inside of the root; fsopen(2), open_tree(2)";
+const HOOKS: &str = "programs of others, told of the container's state";
+const PROCESS: &str = "who the program is and what it may do; credentials(7), capabilities(7)";
+
+/// Names of the resources that have limits, by their numbers; getrlimit(2).
+const RESOURCES: [&str; 16] = [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+];
 
 impl Plan {
     /// The steps of the start, for people.
     pub fn describe(&self) -> String {
         let mut text = String::new();
-        let mut section = |name: &str, lines: Vec<String>| {
+        let mut section = |name: &str, about: &str, lines: Vec<String>| {
             if !lines.is_empty() {
-                let _ = writeln!(text, "{name}");
+                let _ = writeln!(text, "{name}: {about}");
                 lines.iter().for_each(|line| text.extend(["  ", line, "\n"]));
             }
         };
-        section("namespaces", namespaces(&self.namespaces));
-        section("control groups", self.control_groups());
-        section("names", self.names());
-        section("root", self.root_lines());
-        section("mounts", self.mounts.iter().map(mount).collect());
-        section("devices", self.device_lines());
+        section("namespaces", NAMESPACES, namespaces(&self.namespaces));
+        section("control groups", GROUPS, self.control_groups());
+        section("names", "of host and domain; sethostname(2)", self.names());
+        section("root", ROOT, self.root_lines());
+        section("mounts", MOUNTS, self.mounts.iter().map(mount).collect());
+        section("devices", "nodes that are made; mknod(2)", self.device_lines());
         let sysctl = |one: &super::Sysctl| format!("{} = {}", one.path.display(), one.value);
-        section("kernel parameters", self.sysctls.iter().map(sysctl).collect());
+        let sysctls = self.sysctls.iter().map(sysctl).collect();
+        section("kernel parameters", "written below /proc/sys; proc_sys(5)", sysctls);
         let paths = |paths: &[std::path::PathBuf]| -> Vec<String> {
             paths.iter().map(|path| path.display().to_string()).collect()
         };
-        section("masked", paths(&self.masked_paths));
-        section("read-only", paths(&self.readonly_paths));
-        section("hooks before the root is entered", self.early_hooks());
-        section("process", process(&self.process));
+        section("masked", "something empty is mounted over it", paths(&self.masked_paths));
+        section("read-only", "mounted over itself, read-only", paths(&self.readonly_paths));
+        section("hooks before the root is entered", HOOKS, self.early_hooks());
+        section("process", PROCESS, process(&self.process));
         let filter = |program: &crate::seccomp::Program| {
             format!("{} instructions, flags {:#x}", program.instructions.len(), program.flags)
         };
-        section("seccomp filter", self.seccomp.iter().map(filter).collect());
-        section("hooks in the container", hooks("startContainer", &self.hooks.start_container));
-        section("exec", vec![format!("{:?}", self.process.args)]);
-        section("hooks afterwards", self.late_hooks());
+        let filter = self.seccomp.iter().map(filter).collect();
+        section("seccomp filter", "judges every system call from here on; seccomp(2)", filter);
+        let inside = hooks("startContainer", &self.hooks.start_container);
+        section("hooks in the container", HOOKS, inside);
+        let program = vec![format!("{:?}", self.process.args)];
+        section("exec", "the program takes the place of what did all this; execve(2)", program);
+        section("hooks afterwards", HOOKS, self.late_hooks());
         text
     }
 
@@ -45,9 +78,7 @@ impl Plan {
         let mut lines = vec![format!("group {}", self.cgroup.path)];
         let limit = |one: &crate::cgroup::Write| format!("{} = {}", one.file, one.value);
         lines.extend(self.cgroup.limits.iter().map(limit));
-        if !self.cgroup.devices.is_empty() {
-            lines.push(format!("{} device rules", self.cgroup.devices.len()));
-        }
+        lines.extend(self.cgroup.devices.iter().map(device_rule));
         lines
     }
 
@@ -99,6 +130,20 @@ impl Plan {
         lines.extend(hooks("poststop", &self.hooks.poststop));
         lines
     }
+}
+
+/// `deny everything`, `allow c 1:3 rwm`.
+fn device_rule(rule: &DeviceRule) -> String {
+    let verb = if rule.allow { "allow" } else { "deny" };
+    let access = [(rule.read, 'r'), (rule.write, 'w'), (rule.mknod, 'm')];
+    let access: String = access.iter().filter(|(on, _)| *on).map(|(_, letter)| letter).collect();
+    let number = |number: Option<u32>| number.map_or("*".to_owned(), |number| number.to_string());
+    let kind = match rule.kind {
+        DeviceClass::All => return format!("{verb} all devices {access}"),
+        DeviceClass::Block => 'b',
+        DeviceClass::Character => 'c',
+    };
+    format!("{verb} {kind} {}:{} {access}", number(rule.major), number(rule.minor))
 }
 
 fn hooks(name: &str, hooks: &[Hook]) -> Vec<String> {
@@ -194,7 +239,8 @@ fn process(process: &Process) -> Vec<String> {
         lines.push("no new privileges".to_owned());
     }
     let limit = |one: &super::Rlimit| {
-        format!("limit of resource {} is {}, at most {}", one.resource, one.soft, one.hard)
+        let name = RESOURCES.get(one.resource as usize).copied().unwrap_or("unknown");
+        format!("limit of {name} is {}, at most {}", one.soft, one.hard)
     };
     lines.extend(process.rlimits.iter().map(limit));
     lines.extend(process.oom_score_adj.map(|score| format!("oom score {score:+}")));

@@ -1,6 +1,7 @@
 //! Hooks: moments, order, state, failures.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -64,6 +65,19 @@ fn a_failure_ends_the_container() {
         assert_eq!(fs::read_to_string(bed.path("log")).unwrap(), "poststop\n");
         assert!(text(&bed.run(&["state", "ID"]).stderr).contains("does not exist"));
     }
+    // Inside, once the program was to run: it does not.
+    let mut bed = Bed::new("touch /tmp/ran");
+    let inside = json!({"path": "/bin/sh", "args": ["sh", "-c", "exit 5"], "env": ["PATH=/bin"]});
+    let log = bed.path("log").display().to_string();
+    let poststop = hook(&format!("echo poststop >> {log}"));
+    bed.spec["hooks"] = json!({"startContainer": [inside], "poststop": [poststop]});
+    bed.create();
+    let error = text(&bed.run(&["start", "ID"]).stderr);
+    assert!(error.contains("startContainer hook #0: /bin/sh: exit status: 5"), "{error}");
+    bed.wait_for_status("stopped");
+    bed.must(&["delete", "ID"]);
+    assert_eq!(fs::read_to_string(bed.path("log")).unwrap(), "poststop\n");
+    assert!(!bed.inside("tmp/ran").exists());
     let mut bed = Bed::new("exec sleep 100");
     bed.spec["hooks"] = json!({"poststart": [hook("exit 4")]});
     bed.create();
@@ -81,6 +95,12 @@ fn a_slow_hook_is_killed() {
         json!({"prestart": [{"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}]});
     let (done, errors) = bed.run_detached(&["create", "ID"]);
     assert!(!done && errors.contains("timed out after 1 s"), "{errors}");
+    // It does not read its input, and that is longer than a pipe.
+    bed.spec["annotations"]["org.example.long"] = json!("x".repeat(200_000));
+    let begin = Instant::now();
+    let (done, errors) = bed.run_detached(&["create", "ID"]);
+    assert!(!done && errors.contains("timed out after 1 s"), "{errors}");
+    assert!(begin.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

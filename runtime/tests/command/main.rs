@@ -2,6 +2,7 @@
 //! They need root; without it they say so and pass.
 
 mod bed;
+mod concurrent;
 mod defences;
 mod errors;
 mod fields;

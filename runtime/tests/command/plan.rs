@@ -8,9 +8,10 @@ use crate::bed::{Bed, text};
 fn a_plan_as_text_and_as_json() {
     let bed = Bed::new("true");
     let plan = bed.must(&["plan"]);
-    for line in ["namespaces", "  new mount, uts, pid, ipc, network", "  host box", "exec"] {
-        assert!(plan.lines().any(|one| one == line), "{line}: {plan}");
+    for line in ["namespaces: ", "  new mount, uts, pid, ipc, network", "  host box", "exec: "] {
+        assert!(plan.lines().any(|one| one.starts_with(line)), "{line}: {plan}");
     }
+    assert!(plan.contains("\n  deny all devices rwm\n  allow c *:* m\n"), "{plan}");
     let plan: Value = serde_json::from_str(&bed.must(&["plan", "--format", "json"])).unwrap();
     assert_eq!(plan["hostname"], "box");
     assert_eq!(plan["process"]["args"][0], "sh");
