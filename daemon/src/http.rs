@@ -21,6 +21,7 @@ pub(crate) mod founding;
 pub(crate) mod hijack;
 pub(crate) mod images;
 pub(crate) mod limits;
+pub(crate) mod linger;
 pub(crate) mod negotiate;
 pub(crate) mod networks;
 pub(crate) mod origin;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
 use reqwest::{Client, Url, redirect};
 
-use crate::registry::transport::install_crypto;
+use crate::registry::transport::{install_crypto, root_cause, told};
 
 /// How long the other side may take to answer, and between two pieces.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,9 +71,10 @@ impl std::fmt::Debug for Fetched {
 pub async fn get(user_agent: &str, url: &str) -> Result<Fetched, FetchError> {
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let parsed = parsed.ok_or_else(|| FetchError::Url(url.to_owned()))?;
+    let at = parsed.clone();
     let transport = |error: reqwest::Error| FetchError::Transport {
         url: url.to_owned(),
-        why: innermost(&error),
+        why: told(&at, root_cause(&error)),
     };
     install_crypto();
     let client = Client::builder()
@@ -99,12 +100,4 @@ pub async fn get(user_agent: &str, url: &str) -> Result<Fetched, FetchError> {
     page.truncate(PAGE_LIMIT);
     let page = String::from_utf8_lossy(&page).trim().to_owned();
     Err(FetchError::Status { url: url.to_owned(), status, page })
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }

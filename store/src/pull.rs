@@ -12,6 +12,7 @@
 pub(crate) mod config;
 pub(crate) mod decompress;
 mod error;
+pub(crate) mod foreign;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -40,20 +41,15 @@ use registry::repository::{Access, Repository};
 use session::Session;
 
 /// How to pull.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PullOptions {
-    /// Which image of an index; [`Platform::host`] accepts what an image without an index is.
-    pub platform: Platform,
+    /// Which image of an index, and of which platform an image without one must be. None is the host's
+    /// of an index, and what there is without one.
+    pub platform: Option<Platform>,
     /// For the registry, never for mirrors.
     pub credentials: Option<Credentials>,
     /// Every tag of the repository instead of the reference's.
     pub all_tags: bool,
-}
-
-impl Default for PullOptions {
-    fn default() -> Self {
-        Self { platform: Platform::host(), credentials: None, all_tags: false }
-    }
 }
 
 /// A pull that went well.
@@ -82,6 +78,7 @@ pub async fn pull(
     progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<Pulled, PullError> {
     let lease = Arc::new(store.lease("pull"));
+    let platform = options.platform.clone().unwrap_or_else(Platform::host);
     let mut last = None;
     for endpoint in registries.endpoints(reference.domain()).await {
         let credentials = options.credentials.clone();
@@ -93,15 +90,12 @@ pub async fn pull(
             registries,
             repository,
             reference,
-            platform: &options.platform,
+            platform: &platform,
+            is_asked: options.platform.is_some(),
             lease: Arc::clone(&lease),
             progress: &progress,
         };
-        let outcome = match options.all_tags {
-            true => session.pull_all_tags().await,
-            false => session.pull_reference().await,
-        };
-        match outcome {
+        match session.pull(options.all_tags).await {
             // Another address may do better: the one behind a mirror, or http behind https.
             Err(error) if endpoint.mirror || !session.repository.has_answered() => {
                 tracing::debug!(%error, registry.endpoint = %endpoint.base, "pull from next endpoint");

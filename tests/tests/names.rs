@@ -177,7 +177,7 @@ fn links_of_the_default_bridge_are_in_hosts_and_environment() {
     daemon.remove(&db);
 }
 
-/// Route: DELETE /containers/{name}
+/// Route: DELETE /containers/{id}
 #[test]
 fn a_link_is_taken_away() {
     let daemon = Daemon::start();

@@ -172,6 +172,7 @@ fn all_tags_come_and_quietly() {
     let repository = format!("{}/{mark}", registry.host());
     let said = daemon.docker(&["pull", "-a", &repository]).ok();
     assert!(said.contains("one: Pulling from") && said.contains("two: Pulling from"), "{said}");
+    assert_eq!(said.matches("Status: ").count(), 1, "{said}");
     let images = daemon.docker(&["images", "--digests", &repository]).ok();
     assert_eq!(images.lines().count(), 3, "{images}");
     let digest = said.lines().find_map(|line| line.strip_prefix("Digest: ")).expect("a digest");

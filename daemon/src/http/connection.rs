@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::dispatch::Call;
 use crate::http::hijack::{self, Stream, Takeover};
 use crate::http::limits::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::http::linger::Lingering;
 use crate::http::router::Kind;
 use crate::http::socket::Socket;
 
@@ -44,7 +45,7 @@ pub(crate) async fn serve(
     let passive = AtomicBool::new(false);
     let (takeovers, mut taken) = mpsc::channel::<Response>(1);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let call = dispatch(request.map(Body::new));
+        let call = dispatch(request.map(|body| Body::new(Lingering::new(body))));
         hold_end.store(call.kind == Kind::Hijacking, Ordering::Relaxed);
         passive.store(call.kind != Kind::Ordinary, Ordering::Relaxed);
         let (takeovers, hold_end) = (takeovers.clone(), Arc::clone(&hold_end));

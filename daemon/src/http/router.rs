@@ -1,6 +1,6 @@
 //! The one table of the daemon's surface: method, path, handler.
 //!
-//! `{id}` stands for one path segment, `{name}` for one or more (image names hold slashes; what
+//! `{id}` and `{name}` stand for one path segment or more (image names hold slashes; what
 //! follows the name decides). A method that a path does not have is answered like an unknown path,
 //! as dockerd does.
 
@@ -126,7 +126,6 @@ fn table() -> Vec<Endpoint> {
         get("/containers/{id}/export", containers::export::handle).passive(),
         post("/containers/{id}/exec", exec::create::handle),
         delete("/containers/{id}", containers::remove::handle),
-        delete("/containers/{name}", containers::remove::handle),
         post("/exec/{id}/start", exec::start::handle).hijacking(),
         post("/exec/{id}/resize", exec::resize::handle),
         get("/exec/{id}/json", exec::inspect::handle),
@@ -187,11 +186,8 @@ pub(crate) fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
-    let (kind, suffix) = rest.split_once('}')?;
-    let name = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
-    let one_segment = kind != "name";
-    let too_long = one_segment && name.contains('/');
-    (!name.is_empty() && !too_long).then_some(name)
+    let (_, suffix) = rest.split_once('}')?;
+    path.strip_prefix(prefix)?.strip_suffix(suffix).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -218,7 +214,6 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_is_not_found() {
-        assert_eq!(found(&Method::GET, "/containers/a/b/json"), None);
         assert_eq!(found(&Method::GET, "/containers//json"), None);
         assert_eq!(found(&Method::PUT, "/containers/json"), None);
         assert_eq!(found(&Method::GET, "/"), None);

@@ -1,7 +1,6 @@
 //! Bodies for threads that may block: a request's as a reader, an answer's as a writer.
 
 use std::io::{self, BufWriter, Read, Write};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -15,9 +14,6 @@ const QUEUE: usize = 8;
 /// Bytes of one piece of an answer.
 const PIECE: usize = 256 << 10;
 
-/// How long a body is read on that nobody wants.
-const LINGER: Duration = Duration::from_secs(2);
-
 enum Piece {
     Bytes(Bytes),
     End,
@@ -29,13 +25,12 @@ enum Piece {
 pub(crate) struct Feed(mpsc::Sender<Piece>);
 
 impl Feed {
-    /// Brings the body to the reader until it ends. When the reader has had enough before, the rest is
-    /// thrown away for a while: a client that still writes would not see its answer otherwise.
+    /// Brings the body to the reader until it ends, or the reader has had enough.
     pub(crate) async fn all_of(self, mut body: Body) {
         loop {
             let frame = tokio::select! {
                 biased;
-                () = self.0.closed() => break,
+                () = self.0.closed() => return,
                 frame = body.frame() => frame,
             };
             let piece = match frame.map(|frame| frame.map(hyper::body::Frame::into_data)) {
@@ -45,15 +40,10 @@ impl Feed {
                 Some(Err(error)) => Piece::Broken(error.to_string()),
             };
             let is_last = !matches!(piece, Piece::Bytes(_));
-            if self.0.send(piece).await.is_err() {
-                break;
-            }
-            if is_last {
+            if self.0.send(piece).await.is_err() || is_last {
                 return;
             }
         }
-        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-        let _ = tokio::time::timeout(LINGER, rest).await;
     }
 }
 

@@ -28,24 +28,31 @@ pub(super) fn apply<'a>(
     texts: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
     let mut has_command = false;
-    let lines: Vec<String> = texts.flat_map(words::lines).collect();
+    let mut lines = Vec::new();
+    for text in texts {
+        let before = lines.len();
+        lines.extend(words::lines(text));
+        if lines.len() == before {
+            return Err(Error::Invalid("file with no instructions".to_owned()));
+        }
+    }
     if lines.len() > LIMIT {
         return Err(Error::Invalid(format!("more than {LIMIT} changes")));
     }
     for line in lines {
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
-        let name = name.to_ascii_uppercase();
-        one(config, &name, rest.trim(), &mut has_command).map_err(Error::Invalid)?;
+        one(config, name, rest.trim(), &mut has_command).map_err(Error::Invalid)?;
     }
     Ok(())
 }
 
 fn one(
     config: &mut ContainerConfig,
-    name: &str,
+    written: &str,
     rest: &str,
     has_command: &mut bool,
 ) -> Result<(), String> {
+    let name = &*written.to_ascii_uppercase();
     let env = config.env.clone().unwrap_or_default();
     let variables = Variables(&env);
     match name {
@@ -84,7 +91,7 @@ fn one(
             let trigger = trigger(rest)?;
             config.on_build.get_or_insert_default().push(trigger);
         }
-        other => return Err(format!("{other} is not a valid change command")),
+        _ => return Err(format!("{written} is not a valid change command")),
     }
     Ok(())
 }
@@ -142,8 +149,9 @@ fn volumes(
     variables: Variables<'_>,
 ) -> Result<(), String> {
     let paths = match json_list(rest) {
-        Some(paths) if !paths.is_empty() => paths,
-        _ => several(name, rest, variables)?,
+        Some(paths) if paths.is_empty() => return several(name, "", variables).map(drop),
+        Some(paths) => paths,
+        None => several(name, rest, variables)?,
     };
     for path in paths {
         if path.trim().is_empty() {

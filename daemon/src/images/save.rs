@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use store::Image;
 use store::archive::Saved;
+use store::image::ResolveError;
 use store::reference::Reference;
 
 use super::{Error, Images};
@@ -52,7 +53,10 @@ impl Images {
                 return Ok(found);
             }
         }
-        let missing = |_| Error::NoSuchImage(name.to_owned());
+        let missing = |error| match error {
+            ResolveError::Invalid { source, .. } => Error::from(source),
+            _ => Error::NoSuchImage(name.to_owned()),
+        };
         let image = self.store.images().resolve(name).map_err(missing)?;
         let tag = reference.filter(|reference| image.tags.contains(reference));
         Ok(vec![(image, tag)])

@@ -33,6 +33,9 @@ const BUFFER: usize = 256 << 10;
 /// Bytes behind the archive's end that are still taken from the client.
 const TAIL_LIMIT: u64 = 1 << 20;
 
+/// How a header of garbage is told.
+const NO_NUMBER: &str = "numeric field";
+
 /// A file of the archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Spooled {
@@ -116,8 +119,12 @@ impl Spool {
 
     fn fill(mut self, reader: impl Read) -> Result<Self, LoadError> {
         let mut source = BufReader::with_capacity(BUFFER, reader);
-        let decoder = Decoder::new(&mut source).map_err(LoadError::Read)?;
+        let decoder = Decoder::of_archive(&mut source).map_err(LoadError::Read)?;
         self.take_all(decoder).map_err(|error| match error {
+            // Not with the bytes that are no number: they may be anything.
+            LoadError::Read(error) if error.to_string().starts_with(NO_NUMBER) => {
+                LoadError::Archive("malformed tar header".to_owned())
+            }
             LoadError::Read(error) => LoadError::Archive(error.to_string()),
             error => error,
         })?;

@@ -2,7 +2,7 @@
 //! image or on none.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Cursor, Read, Write};
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ use crate::layer::{LayerError, Layers, chain_ids};
 use crate::layout::{self, TAR};
 use crate::lease::Lease;
 use crate::pull::decompress::{self, Decoder};
+use crate::pull::foreign::{self, Form};
 use crate::reference::Reference;
 use crate::registry::manifest::MANIFEST_LIMIT;
 use crate::room::Gauge;
@@ -68,6 +69,19 @@ impl FreshLayer {
     }
 }
 
+/// Copies and tells who failed.
+fn copy(mut from: impl Read, into: &mut dyn Write) -> Result<(), DeriveError> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => into.write_all(&buffer[..count]).map_err(PackError::Write)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(DeriveError::Read(error)),
+        }
+    }
+}
+
 impl Images {
     /// Takes what `pack` writes, a tar, for a layer.
     ///
@@ -82,24 +96,24 @@ impl Images {
         Ok(FreshLayer { diff_id: blob.clone(), blob, size, suffix: "", _lease: lease })
     }
 
-    /// Takes an archive, plain or compressed by gzip or zstd, for a layer; its bytes stay as they are.
+    /// Takes an archive for a layer. The bytes of a plain one, or of one that gzip or zstd compressed,
+    /// stay as they are; what else the host can inflate becomes plain.
     ///
     /// # Errors
     /// The stream's, or the file system's.
     pub fn read_layer(&self, mut archive: impl Read) -> Result<FreshLayer, DeriveError> {
         let lease = Lease::new(&self.inner, "layer of an archive");
         let (blob, size) = self.inner.write_blob(|into| {
-            let mut buffer = vec![0; BUFFER];
-            loop {
-                match archive.read(&mut buffer) {
-                    Ok(0) => return Ok(()),
-                    Ok(count) => {
-                        into.write_all(&buffer[..count]).map_err(PackError::Write)?;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(DeriveError::Read(error)),
-                }
+            let mut beginning = Vec::with_capacity(foreign::MAGIC_LEN);
+            let read = archive.by_ref().take(foreign::MAGIC_LEN as u64).read_to_end(&mut beginning);
+            read.map_err(DeriveError::Read)?;
+            let form = Form::of(&beginning);
+            let whole = Cursor::new(beginning).chain(archive);
+            if form.is_none() {
+                return copy(whole, into);
             }
+            let mut whole = BufReader::with_capacity(BUFFER, whole);
+            copy(Decoder::of_archive(&mut whole).map_err(DeriveError::Read)?, into)
         })?;
         let suffix = decompress::suffix(&mut self.inner.open_blob(&blob)?);
         let suffix = suffix.map_err(DeriveError::Read)?;

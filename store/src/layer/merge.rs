@@ -90,7 +90,7 @@ pub fn merge(
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(root, ".", flags, Mode::empty()).map_err(place)?;
     let mut raw = BufReader::with_capacity(BUFFER, stream);
-    let decoder = Decoder::new(&mut raw).map_err(MergeError::Read)?;
+    let decoder = Decoder::of_archive(&mut raw).map_err(MergeError::Read)?;
     let mut stream = BufReader::with_capacity(BUFFER, decoder);
     let mut archive = Archive::new(&mut stream, &limits);
     let mut merger =

@@ -1,16 +1,18 @@
 //! From a layer's bytes to its tar: gzip of any number of members, zstd of any number of frames, or
-//! neither. The bytes decide and not the media type, as with dockerd.
+//! neither; from a client's archive what [`foreign`] knows, too. The bytes decide and not the media
+//! type, as with dockerd.
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::foreign::{self, Form, Inflated};
 use super::gzip::Members;
 
 /// No layer unpacks to more bytes.
 pub(crate) const UNPACKED_LIMIT: u64 = 256 << 30;
 
-const MAGIC_LEN: usize = 4;
+const MAGIC_LEN: usize = foreign::MAGIC_LEN;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
@@ -21,6 +23,7 @@ enum Kind<'a, R: BufRead> {
     Gzip(Box<MultiGzDecoder<Whole<'a, R>>>),
     Members(Box<Members<Whole<'a, R>>>),
     Zstd(Box<zstd::Decoder<'static, Whole<'a, R>>>),
+    Foreign(Box<Inflated<Whole<'a, R>>>),
 }
 
 /// The uncompressed bytes of a layer.
@@ -32,21 +35,33 @@ pub(crate) struct Decoder<'a, R: BufRead> {
 impl<'a, R: BufRead> Decoder<'a, R> {
     /// Looks at the first bytes to tell how the rest is compressed.
     pub(crate) fn new(source: &'a mut R) -> io::Result<Self> {
-        Self::of(source, |whole| Kind::Gzip(Box::new(MultiGzDecoder::new(whole))))
+        Self::of(source, |_| None, |whole| Kind::Gzip(Box::new(MultiGzDecoder::new(whole))))
+    }
+
+    /// As [`Decoder::new`], for a client's archive: what the host has a program for is read, too.
+    pub(crate) fn of_archive(source: &'a mut R) -> io::Result<Self> {
+        Self::of(source, Form::of, |whole| Kind::Gzip(Box::new(MultiGzDecoder::new(whole))))
     }
 
     /// As [`Decoder::new`], for what is verified by its digest: gzip's own checksum is not.
     pub(crate) fn of_layer(source: &'a mut R) -> io::Result<Self> {
-        Self::of(source, |whole| Kind::Members(Box::new(Members::new(whole))))
+        Self::of(source, |_| None, |whole| Kind::Members(Box::new(Members::new(whole))))
     }
 
-    fn of(source: &'a mut R, gzip: impl FnOnce(Whole<'a, R>) -> Kind<'a, R>) -> io::Result<Self> {
+    fn of(
+        source: &'a mut R,
+        foreign: impl FnOnce(&[u8]) -> Option<Form>,
+        gzip: impl FnOnce(Whole<'a, R>) -> Kind<'a, R>,
+    ) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(MAGIC_LEN);
         source.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
         let is_gzip = magic.starts_with(GZIP_MAGIC);
-        let is_zstd = magic == ZSTD_MAGIC;
+        let is_zstd = magic.starts_with(ZSTD_MAGIC);
+        let form = foreign(&magic);
         let whole = Cursor::new(magic).chain(source);
-        let kind = if is_gzip {
+        let kind = if let Some(form) = form {
+            Kind::Foreign(Box::new(Inflated::new(whole, form)?))
+        } else if is_gzip {
             gzip(whole)
         } else if is_zstd {
             Kind::Zstd(Box::new(zstd::Decoder::with_buffer(whole)?))
@@ -73,7 +88,7 @@ pub(crate) fn suffix(layer: &mut impl Read) -> io::Result<&'static str> {
     layer.take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
     Ok(match magic.as_slice() {
         magic if magic.starts_with(GZIP_MAGIC) => "+gzip",
-        magic if magic == ZSTD_MAGIC => "+zstd",
+        magic if magic.starts_with(ZSTD_MAGIC) => "+zstd",
         _ => "",
     })
 }
@@ -85,6 +100,7 @@ impl<R: BufRead> Read for Decoder<'_, R> {
             Kind::Gzip(reader) => reader.read(buffer),
             Kind::Members(reader) => reader.read(buffer),
             Kind::Zstd(reader) => reader.read(buffer),
+            Kind::Foreign(reader) => reader.read(buffer),
         }?;
         self.room = self.room.checked_sub(count as u64).ok_or_else(|| {
             io::Error::other(format!("layer unpacks to more than {UNPACKED_LIMIT} bytes"))

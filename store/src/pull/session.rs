@@ -29,6 +29,8 @@ pub(super) struct Session<'a, P> {
     pub(super) repository: Arc<Repository>,
     pub(super) reference: &'a Reference,
     pub(super) platform: &'a Platform,
+    /// Whether somebody said so.
+    pub(super) is_asked: bool,
     pub(super) lease: Arc<Lease>,
     pub(super) progress: &'a P,
 }
@@ -44,8 +46,18 @@ struct Resolved {
 }
 
 impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
+    /// Pulls what the reference names, or every tag of its repository.
+    pub(super) async fn pull(&self, all_tags: bool) -> Result<Pulled, PullError> {
+        let pulled = match all_tags {
+            true => self.pull_all_tags().await?,
+            false => self.pull_reference().await?,
+        };
+        self.tell_status(&pulled);
+        Ok(pulled)
+    }
+
     /// Pulls every tag of the repository, one after the other.
-    pub(super) async fn pull_all_tags(&self) -> Result<Pulled, PullError> {
+    async fn pull_all_tags(&self) -> Result<Pulled, PullError> {
         let tags = self.repository.tags().await.map_err(|error| self.failed(error))?;
         let mut last = None;
         let mut up_to_date = true;
@@ -72,17 +84,12 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
         last.map(|pulled| Pulled { up_to_date, ..pulled }).ok_or_else(none)
     }
 
-    /// Pulls what the reference names.
-    pub(super) async fn pull_reference(&self) -> Result<Pulled, PullError> {
-        let existing = self.existing().await?;
+    async fn pull_reference(&self) -> Result<Pulled, PullError> {
+        let existing = self.find(self.reference.canonical()).await?;
         let resolved = self.resolve(existing.is_some()).await?;
-        (self.progress)(Progress::PullingFrom {
-            repository: self.reference.path().to_owned(),
-            tag: match self.reference.digest() {
-                Some(digest) => digest.to_string(),
-                None => self.tag().to_owned(),
-            },
-        });
+        if self.is_asked {
+            self.config(&resolved.manifest).await?;
+        }
         let name = self.reference.with_digest(&resolved.digest).familiar();
         let is_same = |image: &Arc<Image>| {
             image.id == resolved.manifest.config.digest
@@ -94,18 +101,23 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
             Some(image) => (image.id.clone(), true),
             None => (self.pull_image(resolved).await?, false),
         };
-        let familiar = self.reference.familiar();
         (self.progress)(Progress::Digest(digest.clone()));
-        (self.progress)(Progress::Status(match up_to_date {
+        Ok(Pulled { image, digest, up_to_date })
+    }
+
+    /// The last line of a pull.
+    fn tell_status(&self, pulled: &Pulled) {
+        let familiar = self.reference.familiar();
+        (self.progress)(Progress::Status(match pulled.up_to_date {
             true => format!("Status: Image is up to date for {familiar}"),
             false => format!("Status: Downloaded newer image for {familiar}"),
         }));
-        Ok(Pulled { image, digest, up_to_date })
     }
 
     async fn pull_image(&self, resolved: Resolved) -> Result<Digest, PullError> {
         let Resolved { digest, index, manifest, descriptor } = resolved;
         let config = self.config(&manifest).await?;
+        let is_known = self.find(manifest.config.digest.to_string()).await?.is_some();
         let chain = chain_ids(&config.diff_ids);
         let layers: Vec<Layer> = manifest
             .layers
@@ -114,7 +126,7 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
             .zip(chain)
             .map(|((blob, diff_id), chain_id)| Layer { blob, diff_id, chain_id })
             .collect();
-        self.pull_layers(&layers).await?;
+        self.pull_layers(&layers, is_known).await?;
         let layers = layers.into_iter().map(|Layer { blob, diff_id, chain_id }| NewLayer {
             blob: blob.digest,
             diff_id,
@@ -133,12 +145,15 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
         blocking(move || images.commit(image)).await
     }
 
-    async fn pull_layers(&self, layers: &[Layer]) -> Result<(), PullError> {
+    /// Says nothing of the layers that are here with the image, under another name.
+    async fn pull_layers(&self, layers: &[Layer], is_known: bool) -> Result<(), PullError> {
         let mut missing = Vec::new();
         for layer in layers {
             let id = layer.id();
             if self.here(layer).await?.is_complete() {
-                (self.progress)(Progress::AlreadyExists { id });
+                if !is_known {
+                    (self.progress)(Progress::AlreadyExists { id });
+                }
             } else {
                 (self.progress)(Progress::PullingLayer { id });
                 missing.push(layer);
@@ -149,9 +164,9 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
         pulls.try_collect().await
     }
 
-    /// The image that has the name now.
-    async fn existing(&self) -> Result<Option<Arc<Image>>, PullError> {
-        let (images, name) = (self.store.images(), self.reference.canonical());
+    /// The image that has the name or id now.
+    async fn find(&self, name: String) -> Result<Option<Arc<Image>>, PullError> {
+        let images = self.store.images();
         blocking(move || match images.resolve(&name) {
             Ok(image) => Ok(Some(image)),
             Err(ResolveError::NotFound(_)) => Ok(None),
@@ -169,6 +184,13 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
                 self.put(fetched.map_err(|error| self.failed(error))?).await?
             }
         };
+        (self.progress)(Progress::PullingFrom {
+            repository: self.reference.path().to_owned(),
+            tag: match self.reference.digest() {
+                Some(digest) => digest.to_string(),
+                None => self.tag().to_owned(),
+            },
+        });
         let digest = fetched.digest.clone();
         let mut index = None;
         for _ in 0..=INDEX_DEPTH_LIMIT {
@@ -257,7 +279,7 @@ impl<P: Fn(Progress) + Send + Sync> Session<'_, P> {
             return Err(PullError::OperatingSystem(actual.os.clone()));
         }
         // Without an index nothing was chosen; dockerd takes what there is, unless asked not to.
-        if *self.platform == Platform::host() || self.platform.accepts(actual) {
+        if !self.is_asked || self.platform.accepts(actual) {
             return Ok(());
         }
         Err(PullError::OtherPlatform {

@@ -25,6 +25,8 @@ const REDIRECT_LIMIT: usize = 10;
 const UNVERIFIED_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How the resolver, whose error type is out of reach here, begins to tell that a name is unknown.
 const NO_RECORDS: &str = "no records found";
+/// How it tells that no name server can be asked.
+const NO_SERVER: &str = "no connections available";
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One request, before redirects.
@@ -231,6 +233,16 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     }
 }
 
+/// A cause in dockerd's words, if it is the resolver's.
+pub(crate) fn told(url: &Url, cause: String) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match cause {
+        cause if cause.starts_with(NO_RECORDS) => format!("lookup {host}: no such host"),
+        cause if cause == NO_SERVER => format!("lookup {host}: no name server can be reached"),
+        cause => cause,
+    }
+}
+
 /// A transport failure in dockerd's form: `Get "url": reason`.
 pub(crate) fn network(method: &Method, url: &Url, error: reqwest::Error) -> RegistryError {
     let method = match *method {
@@ -245,8 +257,8 @@ pub(crate) fn network(method: &Method, url: &Url, error: reqwest::Error) -> Regi
     let mut reason = root_cause(&error.without_url());
     if is_timeout {
         reason = "timed out".to_owned();
-    } else if reason.starts_with(NO_RECORDS) {
-        reason = format!("lookup {}: no such host", url.host_str().unwrap_or_default());
+    } else {
+        reason = told(url, reason);
     }
     RegistryError::Network { method, url: shown(url), reason }
 }

@@ -111,7 +111,7 @@ fn platform_image(architecture: &str, variant: &str) -> Image {
 async fn a_single_image_is_of_the_platform_asked_for() {
     let registry = Registry::start(Image::small("x").content("a:latest"));
     let mut setting = Setting::new();
-    setting.options.platform = "linux/riscv64".parse().expect("platform");
+    setting.options.platform = Some("linux/riscv64".parse().expect("platform"));
     let text = setting.refused(&format!("{}/a", registry.domain())).await;
     assert!(text.ends_with("does not match the specified platform (linux/riscv64)"), "{text}");
     let mut windows = Image::small("x");

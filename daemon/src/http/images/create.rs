@@ -32,7 +32,10 @@ pub(crate) async fn handle(
     }
     let (reference, all_tags) = reference(query.text("fromImage"), query.text("tag"))?;
     let options = PullOptions {
-        platform: platform::parse(query.text("platform"))?,
+        platform: match query.text("platform") {
+            "" => None,
+            asked => Some(platform::parse(asked)?),
+        },
         credentials: credentials::of_request(&headers),
         all_tags,
     };

@@ -36,6 +36,12 @@ pub(crate) async fn handle(
         let invalid = || Error::bad_request(format!("invalid filter 'stars=[{text}]'"));
         stars = stars.max(text.parse::<i64>().map_err(|_| invalid())?);
     }
+    if query.text("term").contains("://") {
+        let term = query.text("term");
+        return Err(Error::bad_request(format!(
+            "invalid repository name: repository name ({term}) should not have a scheme"
+        )));
+    }
     let credentials = credentials::of_request(&headers);
     let found = app.registries.search(query.text("term"), limit, credentials.as_ref()).await;
     let found = found.map_err(|error| images::Error::Search(Box::new(error)))?;
