@@ -85,7 +85,7 @@ async fn an_index_leads_to_the_platforms_image() {
         ("linux/arm/v8", "arm", "v7"),
     ] {
         let mut setting = Setting::new();
-        setting.options.platform = platform.parse().expect("platform");
+        setting.options.platform = Some(platform.parse().expect("platform"));
         let pulled = setting.pull(&name).await.expect(platform);
         assert_eq!(pulled.image, platform_image(architecture, variant).id(), "{platform}");
         assert_eq!(pulled.digest, index);
@@ -93,7 +93,7 @@ async fn an_index_leads_to_the_platforms_image() {
         assert!(by_digest.image == pulled.image);
     }
     let mut setting = Setting::new();
-    setting.options.platform = "linux/s390x".parse().expect("platform");
+    setting.options.platform = Some("linux/s390x".parse().expect("platform"));
     let error = setting.pull(&name).await.expect_err("no such platform");
     assert_eq!(error.kind(), PullErrorKind::UnsupportedPlatform);
     let text = "no matching manifest for linux/s390x in the manifest list entries";

@@ -48,7 +48,7 @@ impl Setting {
             store: Store::open(root.path()).expect("store"),
             registries: Registries::new(config).expect("registries"),
             options: PullOptions {
-                platform: "linux/amd64".parse().expect("platform"),
+                platform: Some("linux/amd64".parse().expect("platform")),
                 ..PullOptions::default()
             },
             progress: Mutex::default(),
