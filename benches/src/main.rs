@@ -12,6 +12,8 @@ mod many;
 mod memory;
 mod network;
 mod oci;
+mod others;
+
 mod peer;
 mod ps;
 mod pull;

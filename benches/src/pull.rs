@@ -7,6 +7,7 @@ use harness::image::{Compression, Files, Flavour, Image, PATH};
 use harness::registry::{Guard, Registry};
 use serde_json::json;
 
+use crate::others;
 use crate::peer::Peer;
 use crate::table::Table;
 
@@ -48,7 +49,9 @@ pub(crate) fn measure(
     let packed: usize = image.layers.iter().map(|layer| layer.blob.len()).sum();
     let unpacked: usize = image.layers.iter().map(|layer| layer.tar.len()).sum();
     let name = format!("pull: {LAYERS} layers, {}/{} MB", packed / 1_000_000, unpacked / 1_000_000);
+    let own = samples[0].clone();
     table.cost(&name, "s", samples);
+    others::measure((&peers[0], &references[0]), &image, &own, table)?;
     Ok(())
 }
 

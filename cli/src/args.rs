@@ -14,9 +14,9 @@ pub(crate) use files::{
     CommitArgs, CpArgs, ExportArgs, HistoryArgs, ImportArgs, LoadArgs, NameArgs, PushArgs, SaveArgs,
 };
 pub(crate) use groups::{
-    ContainerCommand, DfArgs, ImageCommand, ImageInspectArgs, OfflineArgs, OfflineHow, PlanArgs,
-    PruneAllArgs, PruneArgs, StatsArgs, SystemCommand, SystemPruneArgs, TimelineArgs, TopArgs,
-    UpdateArgs, VolumeCommand, VolumeCreateArgs, VolumeLsArgs, VolumeRmArgs,
+    ContainerCommand, DfArgs, ImageCommand, ImageCopyArgs, ImageInspectArgs, OfflineArgs,
+    OfflineHow, PlanArgs, PruneAllArgs, PruneArgs, StatsArgs, SystemCommand, SystemPruneArgs,
+    TimelineArgs, TopArgs, UpdateArgs, VolumeCommand, VolumeCreateArgs, VolumeLsArgs, VolumeRmArgs,
 };
 pub(crate) use network::{
     NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs, NetworkLsArgs,

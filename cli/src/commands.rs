@@ -129,7 +129,7 @@ pub(crate) async fn dispatch(client: &Client, command: Command) -> Outcome {
         Command::Container(ContainerCommand::Prune(args)) => prune::containers(client, &args).await,
         Command::Image(ImageCommand::Prune(args)) => prune::images(client, &args).await,
         Command::Image(ImageCommand::Inspect(args)) => offline::inspect(client, args).await,
-        Command::Image(ImageCommand::Copy(args)) => offline::run("copy", &args),
+        Command::Image(ImageCommand::Copy(args)) => offline::copy(&args),
         Command::Image(ImageCommand::Unpack(args)) => offline::run("unpack", &args),
         Command::Image(ImageCommand::Verify(args)) => offline::run("verify", &args),
         Command::Network(command) => network::network(client, command).await,

@@ -58,7 +58,13 @@ enum Command {
         place: Place,
     },
     /// Copy an image; prints its digest
-    Copy { from: Place, to: Place },
+    Copy {
+        /// Copy the images of every platform, and what else an index names
+        #[arg(long, conflicts_with = "platform")]
+        all: bool,
+        from: Place,
+        to: Place,
+    },
     /// Unpack an image's layers into a new directory
     Unpack { place: Place, directory: PathBuf },
     /// Read every byte of an image and compare it with its digests
@@ -148,7 +154,12 @@ async fn execute(
                 _ => writeln!(out, "{:#}", inspection.summary)?,
             }
         }
-        Command::Copy { from, to } => writeln!(out, "{}", tools.copy(&from, &to).await?)?,
+        Command::Copy { all: true, from, to } => {
+            writeln!(out, "{}", tools.copy_all(&from, &to).await?)?;
+        }
+        Command::Copy { all: false, from, to } => {
+            writeln!(out, "{}", tools.copy(&from, &to).await?)?;
+        }
         Command::Unpack { place, directory } => tools.unpack(&place, &directory).await?,
         Command::Verify { place } => return Ok(told(&tools.verify(&place).await?, out)?),
     }

@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
     for key in ["label", "dangling"] {
         filters.boolean(key).ok();
         filters.matches_prefix(key, text);
-        filters.matches_pattern(key, &[text]);
+        filters.patterns(key).fit(&[text]);
         filters.matches_labels(key, |_| None);
     }
 });

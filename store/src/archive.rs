@@ -23,6 +23,6 @@ const LIST: &str = "manifest.json";
 const NAMES: &str = "repositories";
 const BLOBS: &str = "blobs/sha256/";
 /// The whole name of an image in an index, as containerd and dockerd write it.
-const IMAGE_NAME: &str = "io.containerd.image.name";
+pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
 /// OCI's annotation: a tag, or with some tools a whole name.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -40,6 +40,7 @@ const SAME_BYTES: &[(&str, &str)] = &[
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
         "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
     ),
+    ("application/vnd.docker.distribution.manifest.list.v2+json", INDEX),
 ];
 
 /// A manifest of Docker's schema 2 with OCI's media types; None if nothing is to be changed.

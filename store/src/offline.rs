@@ -10,6 +10,7 @@
 //! unless they are Docker's and go to a layout or an archive: those get OCI's media types.
 
 mod bench;
+mod every;
 mod give;
 mod place;
 mod registry;
@@ -50,6 +51,8 @@ pub enum OfflineError {
     Several { place: String, there: Vec<String> },
     #[error("no image of {0} is for platform {1}")]
     NoPlatform(String, Platform),
+    #[error("{0} holds one image of one platform, and no index")]
+    OneImage(String),
     #[error("{0} is there already")]
     Exists(String),
     #[error("invalid diffID for layer {index}: expected \"{expected}\", got \"{actual}\"")]
@@ -152,6 +155,23 @@ impl Tools<'_> {
         let bench = Bench::new(to.directory())?;
         let taken = self.take(&bench, from, Want::All).await?;
         self.give(&bench, &taken, to).await
+    }
+
+    /// Copies all that has the name, the images of every platform and what belongs to them; answers the
+    /// digest of what has the name now.
+    ///
+    /// # Errors
+    /// See [`OfflineError`].
+    pub async fn copy_all(&self, from: &Place, to: &Place) -> Result<Digest, OfflineError> {
+        to.check_free()?;
+        if let Some(place) =
+            [from, to].into_iter().find(|place| matches!(place, Place::DockerArchive(..)))
+        {
+            return Err(OfflineError::OneImage(place.to_string()));
+        }
+        let bench = Bench::new(to.directory())?;
+        let whole = self.take_every(&bench, from).await?;
+        self.give_every(&bench, whole, to).await
     }
 
     /// Unpacks all layers into a directory that is not there yet, as plain files: what a container

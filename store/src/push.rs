@@ -13,7 +13,7 @@ use crate::content::ContentError;
 use crate::digest::Digest;
 use crate::image::{DeriveError, Image, ImageError, Images, Manifest};
 use crate::pull::ManifestError;
-use crate::pull::manifest::{self, Document, ImageManifest};
+use crate::pull::manifest::{self, ImageManifest};
 use crate::reference::Reference;
 use crate::registry::manifest::MANIFEST_LIMIT;
 use crate::registry::repository::{Access, Repository};
@@ -80,6 +80,38 @@ struct Parcel {
     manifest: ImageManifest,
 }
 
+/// A manifest or an index.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+}
+
+/// What is pushed of blobs and documents that are here.
+pub(crate) struct Goods<'a> {
+    pub(crate) blobs: Vec<&'a Digest>,
+    /// What names others before those; the first gets the tag.
+    pub(crate) documents: &'a [Document],
+    pub(crate) tag: &'a str,
+}
+
+/// What one push brings.
+enum Cargo<'a> {
+    Image(&'a Image, &'a Parcel),
+    Goods(&'a Goods<'a>),
+}
+
+/// Where a push goes.
+struct Way<'a> {
+    store: &'a Store,
+    registries: &'a Registries,
+    reference: &'a Reference,
+    credentials: Option<Credentials>,
+    /// Repositories of the same registry that may have the blobs.
+    sources: Vec<String>,
+}
+
 /// One push at one address.
 struct Session<'a, P> {
     store: &'a Store,
@@ -107,73 +139,71 @@ pub async fn push(
     let image = compressed.as_deref().unwrap_or(image);
     let parcel = read(store.images(), image).await?;
     let sources = sources(image, reference);
-    let mut last = None;
-    for endpoint in registries.endpoints(reference.domain()).await {
-        if endpoint.mirror {
-            continue;
-        }
-        let access = Access::Push(&sources);
-        let path = reference.path();
-        let repository = Repository::new(registries, &endpoint, path, credentials.clone(), access)?;
-        let sources = sources.clone();
-        let session = Session { store, repository, sources, progress: &progress };
-        match session.push(image, &parcel, reference).await {
-            // Another address may do better: http behind https.
-            Err(error) if !session.repository.has_answered() => last = Some(error),
-            Err(error) => return Err(error),
-            Ok(pushed) => {
-                let (images, id) = (store.images(), image.id.clone());
-                let name = reference.with_digest(&pushed.digest);
-                blocking(move || images.note_digest(&id, &name)).await?;
-                return Ok(pushed);
-            }
-        }
-    }
-    Err(last.unwrap_or_else(|| {
-        RegistryError::protocol(reference.domain(), "malformed registry address").into()
-    }))
+    let way = Way { store, registries, reference, credentials, sources };
+    way.send(&Cargo::Image(image, &parcel), &progress).await?;
+    let Manifest { digest, size, .. } = parcel.descriptor;
+    let (images, id, name) = (store.images(), image.id.clone(), reference.with_digest(&digest));
+    blocking(move || images.note_digest(&id, &name)).await?;
+    Ok(Pushed { digest, size })
 }
 
-/// Pushes what a manifest names, and itself, of blobs that are here.
-pub(crate) async fn push_blobs(
+/// Pushes what is here: blobs, then documents.
+pub(crate) async fn push_goods(
     store: &Store,
     registries: &Registries,
-    descriptor: &Manifest,
+    goods: &Goods<'_>,
     reference: &Reference,
     credentials: Option<Credentials>,
 ) -> Result<(), PushError> {
-    let parcel = parcel(&store.images(), descriptor)?;
-    let mut last = None;
-    for endpoint in registries.endpoints(reference.domain()).await {
-        if endpoint.mirror {
-            continue;
+    let way = Way { store, registries, reference, credentials, sources: Vec::new() };
+    way.send(&Cargo::Goods(goods), &|_| {}).await
+}
+
+impl Way<'_> {
+    /// Sends to the first address that answers; mirrors take nothing.
+    async fn send(
+        self,
+        cargo: &Cargo<'_>,
+        progress: &(impl Fn(PushProgress) + Send + Sync),
+    ) -> Result<(), PushError> {
+        let Self { store, registries, reference, credentials, sources } = self;
+        let mut last = None;
+        for endpoint in registries.endpoints(reference.domain()).await {
+            if endpoint.mirror {
+                continue;
+            }
+            let (path, access) = (reference.path(), Access::Push(&sources));
+            let repository =
+                Repository::new(registries, &endpoint, path, credentials.clone(), access)?;
+            let sources = sources.clone();
+            let session = Session { store, repository, sources, progress };
+            let sent = match cargo {
+                Cargo::Image(image, parcel) => session.push(image, parcel, reference).await,
+                Cargo::Goods(goods) => session.push_goods(goods).await,
+            };
+            match sent {
+                // Another address may do better: http behind https.
+                Err(error) if !session.repository.has_answered() => last = Some(error),
+                sent => return sent,
+            }
         }
-        let (path, access) = (reference.path(), Access::Push(&[]));
-        let repository = Repository::new(registries, &endpoint, path, credentials.clone(), access)?;
-        let session = Session { store, repository, sources: Vec::new(), progress: &|_| {} };
-        match session.push_parcel(&parcel, reference).await {
-            Err(error) if !session.repository.has_answered() => last = Some(error),
-            pushed => return pushed,
-        }
+        Err(last.unwrap_or_else(|| {
+            RegistryError::protocol(reference.domain(), "malformed registry address").into()
+        }))
     }
-    Err(last.unwrap_or_else(|| {
-        RegistryError::protocol(reference.domain(), "malformed registry address").into()
-    }))
 }
 
 impl<P: Fn(PushProgress) + Send + Sync> Session<'_, P> {
-    async fn push_parcel(&self, parcel: &Parcel, reference: &Reference) -> Result<(), PushError> {
-        let mut blobs: Vec<&Digest> =
-            parcel.manifest.layers.iter().map(|layer| &layer.digest).collect();
-        blobs.push(&parcel.manifest.config.digest);
-        blobs.sort();
-        blobs.dedup();
-        for digest in blobs {
+    async fn push_goods(&self, goods: &Goods<'_>) -> Result<(), PushError> {
+        for digest in &goods.blobs {
             self.push_blob(digest, &|_, _| {}).await?;
         }
-        let tag = reference.tag().unwrap_or(crate::reference::DEFAULT_TAG);
-        let media_type = &parcel.descriptor.media_type;
-        Ok(self.repository.put_manifest(tag, media_type, &parcel.bytes).await?)
+        for (at, Document { bytes, media_type, digest }) in goods.documents.iter().enumerate().rev()
+        {
+            let name = if at == 0 { goods.tag.to_owned() } else { digest.to_string() };
+            self.repository.put_manifest(&name, media_type, bytes).await?;
+        }
+        Ok(())
     }
 
     async fn push(
@@ -181,7 +211,7 @@ impl<P: Fn(PushProgress) + Send + Sync> Session<'_, P> {
         image: &Image,
         parcel: &Parcel,
         reference: &Reference,
-    ) -> Result<Pushed, PushError> {
+    ) -> Result<(), PushError> {
         let layers = layers(image, &parcel.manifest);
         // Whoever does not answer at all is not told of; another address may be tried.
         let first = layers.first().map_or(&parcel.manifest.config.digest, |layer| &layer.digest);
@@ -199,10 +229,9 @@ impl<P: Fn(PushProgress) + Send + Sync> Session<'_, P> {
         pushes.try_collect::<()>().await?;
         let config = &parcel.manifest.config;
         self.push_blob(&config.digest, &|_, _| {}).await?;
-        let Manifest { digest, media_type, size } = parcel.descriptor.clone();
         let tag = reference.tag().unwrap_or(crate::reference::DEFAULT_TAG);
-        self.repository.put_manifest(tag, &media_type, &parcel.bytes).await?;
-        Ok(Pushed { digest, size })
+        let media_type = &parcel.descriptor.media_type;
+        Ok(self.repository.put_manifest(tag, media_type, &parcel.bytes).await?)
     }
 }
 
@@ -240,8 +269,8 @@ fn parcel(images: &Images, descriptor: &Manifest) -> Result<Parcel, PushError> {
     let bytes = images.inner.read_small(&descriptor.digest, MANIFEST_LIMIT)?;
     let descriptor = descriptor.clone();
     match manifest::parse(&bytes, Some(&descriptor.media_type))? {
-        Document::Image(manifest) => Ok(Parcel { bytes, descriptor, manifest }),
-        Document::Index(_) => {
+        manifest::Document::Image(manifest) => Ok(Parcel { bytes, descriptor, manifest }),
+        manifest::Document::Index(_) => {
             let reason = "an index where a manifest should be".to_owned();
             Err(ManifestError::Invalid { what: "manifest", reason }.into())
         }

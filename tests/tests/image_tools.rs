@@ -130,6 +130,97 @@ fn tells_and_copies_what_skopeo_does() {
     ground.has(&["ours", "theirs"]);
 }
 
+/// Writes a blob into a layout; its descriptor.
+fn blob(layout: &str, kind: &str, bytes: &[u8]) -> Value {
+    let digest = harness::image::digest(bytes);
+    let path = format!("{layout}/blobs/sha256/{}", &digest["sha256:".len()..]);
+    fs::write(path, bytes).expect("write");
+    json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+}
+
+/// A layout with two platforms' images and an attestation under the name `x`; the index's digest.
+fn several_platforms(registry: &Registry, layout: &str, mark: &str) -> String {
+    let oci = |kind: &str| format!("application/vnd.oci.image.{kind}.v1+json");
+    let mut manifests = Vec::new();
+    for architecture in ["amd64", "arm64"] {
+        let layer = Files::new().file("mark", 0o640, format!("{mark}{architecture}").as_bytes());
+        let layers = vec![layer.layer(Gzip)];
+        let made = Image::for_architecture(architecture, Flavour::Oci, layers, &json!({}));
+        let from = format!("docker://{}", registry.push(mark, architecture, &made));
+        image(&[
+            "copy",
+            "--platform",
+            &format!("linux/{architecture}"),
+            &from,
+            &format!("oci:{layout}:{architecture}"),
+        ])
+        .ok();
+        let index = json_of(&fs::read_to_string(format!("{layout}/index.json")).expect("index"));
+        let mut descriptor =
+            index["manifests"].as_array().expect("a list").last().expect("one").clone();
+        descriptor.as_object_mut().expect("an object").remove("annotations");
+        descriptor["platform"] = json!({ "os": "linux", "architecture": architecture });
+        manifests.push(descriptor);
+    }
+    let statement = blob(layout, "application/vnd.in-toto+json", b"{\"_type\":\"statement\"}");
+    let config = blob(layout, &oci("config"), b"{\"os\":\"unknown\",\"architecture\":\"unknown\"}");
+    let about = json!({ "schemaVersion": 2, "mediaType": oci("manifest"), "config": config,
+        "layers": [statement] });
+    let mut about = blob(layout, &oci("manifest"), about.to_string().as_bytes());
+    about["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    about["annotations"] = json!({ "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": manifests[0]["digest"] });
+    manifests.push(about);
+    let all = json!({ "schemaVersion": 2, "mediaType": oci("index"), "manifests": manifests });
+    let mut top = blob(layout, &oci("index"), all.to_string().as_bytes());
+    top["annotations"] = json!({ "org.opencontainers.image.ref.name": "x" });
+    let index = json!({ "schemaVersion": 2, "manifests": [top] });
+    fs::write(format!("{layout}/index.json"), index.to_string()).expect("write");
+    index["manifests"][0]["digest"].as_str().expect("a digest").to_owned()
+}
+
+#[test]
+fn whole_indexes_are_copied_as_skopeo_does() {
+    let (ground, mark) = (Ground::new(), name());
+    let (made, ours, theirs) = (ground.at("made"), ground.at("ours"), ground.at("theirs"));
+    let digest = several_platforms(&Registry::start(), &made, &mark);
+    let registry = DebianRegistry::start();
+    let at = |tag: &str| format!("docker://{}/{mark}:{tag}", registry.host());
+    let copy = |from: &str, to: &str| image(&["copy", "--all", from, to]);
+    assert_eq!(copy(&format!("oci:{made}:x"), &at("1")).ok(), digest);
+    assert_eq!(copy(&at("1"), &format!("oci:{ours}:x")).ok(), digest);
+    skopeo(&["copy", "--all", "--src-tls-verify=false", &at("1"), &format!("oci:{theirs}:x")]).ok();
+    let listed = |layout: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "cd \"$1\"/blobs/sha256 && sha256sum *", "sh", layout]);
+        finish(command, b"").ok()
+    };
+    assert_eq!(listed(&ours), listed(&theirs));
+    assert_eq!(listed(&ours).lines().count(), 3 * 3 + 1);
+    let archive = format!("oci-archive:{}:x", ground.at("archive"));
+    assert_eq!(copy(&at("1"), &archive).ok(), digest);
+    assert_eq!(copy(&archive, &at("2")).ok(), digest);
+    let raw = ["inspect", "--raw", "--tls-verify=false"];
+    assert_eq!(
+        skopeo(&[&raw[..], &[&at("2")]].concat()).ok(),
+        image(&["inspect", "--raw", &at("1")]).ok()
+    );
+    // Docker's list of what skopeo converted becomes an index of OCI's.
+    let docker = ["copy", "--all", "--format", "v2s2", "--dest-tls-verify=false"];
+    let one = format!("oci:{}:arm64", ground.at("one"));
+    image(&["copy", "--platform", "linux/arm64", &format!("oci:{ours}:x"), &one]).ok();
+    skopeo(&[&docker[..], &[&one, &at("3")]].concat()).ok();
+    let again = ground.at("again");
+    copy(&at("3"), &format!("oci:{again}:x")).ok();
+    let raw = json_of(
+        &image(&["inspect", "--raw", "--platform", "linux/arm64", &format!("oci:{again}:x")]).ok(),
+    );
+    assert_eq!(raw["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    let refused = copy(&at("1"), &format!("docker-archive:{}", ground.at("no"))).fails(1);
+    assert!(refused.contains("holds one image of one platform"), "{refused}");
+    ground.has(&["again", "archive", "made", "one", "ours", "theirs"]);
+}
+
 #[test]
 fn goes_through_every_transport_and_stays_the_same() {
     let (ground, mark) = (Ground::new(), name());

@@ -146,6 +146,15 @@ pub(crate) struct OfflineArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ImageCopyArgs {
+    /// Copy the images of every platform, and what else an index names
+    #[arg(long, conflicts_with = "platform")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) args: OfflineArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct OfflineHow {
     /// Which image of several, for example linux/arm64
     #[arg(long)]
@@ -161,7 +170,7 @@ pub(crate) enum ImageCommand {
     /// docker-archive:FILE without a daemon
     Inspect(ImageInspectArgs),
     /// Copy an image from one PLACE to another, without a daemon
-    Copy(OfflineArgs),
+    Copy(ImageCopyArgs),
     /// Unpack the layers of a PLACE's image into a new directory, without a daemon
     Unpack(OfflineArgs),
     /// Compare every byte of a PLACE's image with its digests, without a daemon

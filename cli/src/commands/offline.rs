@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value};
 
 use super::{Failure, Outcome, credentials, inspect};
-use crate::args::{ImageInspectArgs, InspectArgs, OfflineArgs, OfflineHow};
+use crate::args::{ImageCopyArgs, ImageInspectArgs, InspectArgs, OfflineArgs, OfflineHow};
 use crate::client::Client;
 
 /// Who does it.
@@ -39,6 +39,12 @@ pub(super) async fn inspect(client: &Client, args: ImageInspectArgs) -> Outcome 
     }
     let kind = Some("image".to_owned());
     inspect::inspect(client, InspectArgs { format, size: false, kind, names }).await
+}
+
+/// Of one platform, or all that the name leads to.
+pub(super) fn copy(args: &ImageCopyArgs) -> Outcome {
+    let flags: &[&str] = if args.all { &["--all"] } else { &[] };
+    offline("copy", flags, &args.args.how, &args.args.places)
 }
 
 pub(super) fn run(verb: &str, args: &OfflineArgs) -> Outcome {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::bench::Bench;
+use super::every::Whole;
 use super::take::{Taken, read_manifest};
 use super::{OfflineError, Place, Tools};
 use crate::archive::{REF_NAME, Saved};
@@ -16,9 +17,10 @@ use crate::durable;
 use crate::error::{Context, IoError};
 use crate::image::{Image, Manifest};
 use crate::layout::{self, LAYOUT};
+use crate::pull::manifest::Descriptor;
 use crate::pull::{ManifestError, json};
-use crate::push;
-use crate::reference::Reference;
+use crate::push::{self, Document};
+use crate::reference::{DEFAULT_TAG, Reference};
 use crate::registry::manifest::MANIFEST_LIMIT;
 
 /// Directories of a layout.
@@ -33,10 +35,10 @@ impl Tools<'_> {
     ) -> Result<Digest, OfflineError> {
         match to {
             Place::Registry(reference) => self.push(bench, taken, reference).await,
-            Place::Layout(path, name) => lay(bench, taken, path, name.as_deref()),
+            Place::Layout(path, name) => lay_one(bench, taken, path, name.as_deref()),
             Place::OciArchive(path, name) => {
                 let directory = bench.directory("layout", 0o755)?;
-                let digest = lay(bench, taken, &directory, name.as_deref())?;
+                let digest = lay_one(bench, taken, &directory, name.as_deref())?;
                 let pack = |file| pack(&directory, file);
                 whole(path, pack).map(|()| digest)
             }
@@ -50,15 +52,65 @@ impl Tools<'_> {
         taken: &Taken,
         reference: &Reference,
     ) -> Result<Digest, OfflineError> {
-        let digest = bench.store.put(&taken.manifest_bytes)?;
-        let size = taken.manifest_bytes.len() as u64;
-        let media_type = taken.manifest.media_type.clone();
-        let descriptor = Manifest { digest: digest.clone(), media_type, size };
-        let credentials = self.credentials.of(reference.domain());
-        let registries = self.registries;
-        push::push_blobs(&bench.store, registries, &descriptor, reference, credentials).await?;
-        Ok(digest)
+        let bytes = taken.manifest_bytes.clone();
+        let (media_type, digest) = (taken.manifest.media_type.clone(), Digest::of(&bytes));
+        let documents = vec![Document { bytes, media_type, digest }];
+        let manifest = &taken.manifest;
+        let blobs = manifest.layers.iter().chain([&manifest.config]).cloned().collect();
+        self.push_every(bench, &Whole { documents, blobs }, reference).await
     }
+
+    /// Blobs, then what names them, the top by its tag.
+    async fn push_every(
+        &self,
+        bench: &Bench,
+        whole: &Whole,
+        reference: &Reference,
+    ) -> Result<Digest, OfflineError> {
+        let credentials = self.credentials.of(reference.domain());
+        let mut blobs: Vec<&Digest> = whole.blobs.iter().map(|blob| &blob.digest).collect();
+        blobs.sort();
+        blobs.dedup();
+        let tag = reference.tag().unwrap_or(DEFAULT_TAG);
+        let goods = push::Goods { blobs, documents: &whole.documents, tag };
+        push::push_goods(&bench.store, self.registries, &goods, reference, credentials).await?;
+        Ok(whole.documents[0].digest.clone())
+    }
+
+    pub(super) async fn give_every(
+        &self,
+        bench: &Bench,
+        whole: Whole,
+        to: &Place,
+    ) -> Result<Digest, OfflineError> {
+        match to {
+            Place::Registry(reference) => self.push_every(bench, &whole, reference).await,
+            Place::Layout(path, name) => lay_every(bench, whole, path, name.as_deref()),
+            Place::OciArchive(path, name) => {
+                let directory = bench.directory("layout", 0o755)?;
+                let digest = lay_every(bench, whole, &directory, name.as_deref())?;
+                self::whole(path, |file| pack(&directory, file)).map(|()| digest)
+            }
+            Place::DockerArchive(..) => Err(OfflineError::OneImage(to.to_string())),
+        }
+    }
+}
+
+fn lay_every(
+    bench: &Bench,
+    whole: Whole,
+    path: &Path,
+    name: Option<&str>,
+) -> Result<Digest, OfflineError> {
+    let whole = whole.into_oci()?;
+    let mut blobs: Vec<Digest> = whole.blobs.iter().map(|blob| blob.digest.clone()).collect();
+    for document in &whole.documents {
+        blobs.push(bench.store.put(&document.bytes)?);
+    }
+    let Document { bytes, media_type, digest } = &whole.documents[0];
+    let (media_type, digest) = (media_type.clone(), digest.clone());
+    let top = Descriptor { media_type, digest, size: bytes.len() as u64 };
+    lay(bench, &blobs, &top, (path, name))
 }
 
 /// The manifest in OCI's words, on the bench.
@@ -72,29 +124,43 @@ fn oci(bench: &Bench, taken: &Taken) -> Result<(Vec<u8>, Digest), OfflineError> 
     Ok((bytes, digest))
 }
 
-fn lay(
+fn lay_one(
     bench: &Bench,
     taken: &Taken,
     path: &Path,
     name: Option<&str>,
 ) -> Result<Digest, OfflineError> {
     let (bytes, digest) = oci(bench, taken)?;
-    let blobs = path.join(BLOBS);
-    fs::create_dir_all(&blobs).on("mkdir", &blobs)?;
-    let layers = taken.manifest.layers.iter().map(|layer| &layer.digest);
-    for blob in layers.chain([&taken.manifest.config.digest, &digest]) {
-        link(&bench.path(blob), &blobs, &blob.hex())?;
+    let manifest = &taken.manifest;
+    let layers = manifest.layers.iter().map(|layer| layer.digest.clone());
+    let blobs: Vec<Digest> =
+        layers.chain([manifest.config.digest.clone(), digest.clone()]).collect();
+    let media_type = read_manifest(&bytes, None)?.media_type;
+    let top = Descriptor { media_type, digest, size: bytes.len() as u64 };
+    lay(bench, &blobs, &top, (path, name))
+}
+
+/// Puts blobs of the bench and a descriptor into a layout; answers the descriptor's digest.
+fn lay(
+    bench: &Bench,
+    blobs: &[Digest],
+    top: &Descriptor,
+    (path, name): (&Path, Option<&str>),
+) -> Result<Digest, OfflineError> {
+    let directory = path.join(BLOBS);
+    fs::create_dir_all(&directory).on("mkdir", &directory)?;
+    for blob in blobs {
+        link(&bench.path(blob), &directory, &blob.hex())?;
     }
-    let manifest = read_manifest(&bytes, None)?;
-    let mut descriptor =
-        json!({"mediaType": manifest.media_type, "digest": digest, "size": bytes.len()});
+    let Descriptor { media_type, digest, size } = top;
+    let mut descriptor = json!({"mediaType": media_type, "digest": digest, "size": size});
     if let Some(name) = name {
         descriptor["annotations"] = json!({ REF_NAME: name });
     }
     let index = index_with(path, descriptor)?;
     durable::replace(path, "oci-layout", LAYOUT.as_bytes())?;
     durable::replace(path, "index.json", index.to_string().as_bytes())?;
-    Ok(digest)
+    Ok(digest.clone())
 }
 
 /// A blob that is there already stays.

@@ -106,7 +106,7 @@ impl Tools<'_> {
 }
 
 /// Brings a layer; what broke off goes on where it was.
-async fn fetch(
+pub(super) async fn fetch(
     bench: &Bench,
     repository: &Repository,
     layer: &Descriptor,

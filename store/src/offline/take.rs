@@ -132,12 +132,12 @@ impl Tools<'_> {
     }
 }
 
-fn read(bench: &Bench, path: &Path) -> Result<Spool, OfflineError> {
+pub(super) fn read(bench: &Bench, path: &Path) -> Result<Spool, OfflineError> {
     Ok(Spool::read_only(bench.inner(), super::open(path)?)?)
 }
 
 /// Bytes of an archive are verified already, those of a directory are now.
-fn keep(bench: &Bench, spool: &Spool, file: &Spooled) -> Result<(), OfflineError> {
+pub(super) fn keep(bench: &Bench, spool: &Spool, file: &Spooled) -> Result<(), OfflineError> {
     if file.is_new {
         return Ok(spool.keep(file)?);
     }

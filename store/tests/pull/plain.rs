@@ -151,8 +151,9 @@ async fn another_name_for_the_same_image_fetches_no_layer() {
     assert!(!pulled.up_to_date);
     assert_eq!(registry.requests_for("/blobs/").len(), blobs);
     assert_eq!(setting.store.images().list().expect("list")[0].tags.len(), 2);
+    // dockerd tells nothing of the layers of an image that is here.
     let id = image.layers[0].digest().short();
-    assert!(setting.told().contains(&Progress::AlreadyExists { id }));
+    assert!(!setting.told().contains(&Progress::AlreadyExists { id }));
 }
 
 #[tokio::test]
