@@ -18,6 +18,8 @@ mod peer;
 mod ps;
 mod pull;
 mod requests;
+mod running;
+mod starts;
 mod table;
 mod transfer;
 
@@ -38,12 +40,17 @@ const SETTLE: Duration = Duration::from_millis(30);
 #[command(name = "jocker-bench", version)]
 struct Flags {
     /// NAME=unix:///path of each daemon
-    #[arg(required_unless_present = "runtime", value_name = "NAME=SOCKET")]
+    #[arg(required_unless_present_any = ["runtime", "start"], value_name = "NAME=SOCKET")]
     hosts: Vec<String>,
 
     /// Compares OCI command lines instead: NAME=/path of each; the first one is ours
     #[arg(long, value_name = "NAME=PROGRAM", conflicts_with = "hosts")]
     runtime: Vec<String>,
+
+    /// Compares starts of daemons, which must not run: NAME=unix:///path=COMMAND of each; the first one is ours. What
+    /// runs in containers has to outlive the daemon (dockerd: --live-restore)
+    #[arg(long, value_name = "NAME=SOCKET=COMMAND", conflicts_with_all = ["hosts", "runtime"])]
+    start: Vec<String>,
 
     /// Rounds of the measures of containers
     #[arg(long, default_value_t = 20)]
@@ -64,6 +71,10 @@ struct Flags {
     /// Lines of 63 bytes that a container writes
     #[arg(long, default_value_t = 1_000_000)]
     log_lines: usize,
+
+    /// Containers that run at the same time; measured only by `--only running`
+    #[arg(long, default_value_t = 1000)]
+    running: usize,
 
     /// Only measures whose name contains one of these words
     #[arg(long, value_name = "WORD")]
@@ -100,6 +111,9 @@ fn main() -> Result<()> {
         }
         return show(&flags, &oci::measure(&flags.runtime, flags.rounds)?);
     }
+    if !flags.start.is_empty() {
+        return show(&flags, &starts::measure(&flags.start, flags.rounds)?);
+    }
     let peers: Vec<Peer> =
         flags.hosts.iter().map(|host| Peer::connect(host)).collect::<Result<_>>()?;
     let mut table = Table::new(peers.iter().map(|peer| peer.name.clone()).collect());
@@ -126,6 +140,10 @@ fn main() -> Result<()> {
     }
     if flags.wants("ps") {
         ps::measure(&peers, &mut table);
+    }
+    // Minutes with another daemon, so only when asked for.
+    if !flags.only.is_empty() && flags.wants("running") {
+        running::measure(&peers, flags.running, &mut table)?;
     }
     if flags.wants("logs") {
         logs::measure(&peers, flags.log_rounds, flags.log_lines, &mut table)?;

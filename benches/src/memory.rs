@@ -88,7 +88,7 @@ pub(crate) fn family(root: u32) -> Result<Vec<u32>> {
 }
 
 /// The parent's pid: the second field after the name in parentheses, proc_pid_stat(5).
-fn parent(pid: u32) -> Option<u32> {
+pub(crate) fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

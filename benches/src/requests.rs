@@ -25,6 +25,8 @@ const PATHS: [(&str, &str); 4] = [
 ];
 /// Of a hundred answers so many came in the time that is told.
 const PERCENT: usize = 99;
+/// How every answer begins.
+const STATUS: &[u8] = b"HTTP/1.1 200 OK\r\n";
 /// Bytes of an answer at most.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -90,6 +92,8 @@ fn ask_until(peer: &Peer, path: &str, end: Instant) -> Result<Vec<Duration>> {
             ensure!(read > 0, "the connection ended");
             length += read;
         }
+        let head = &buffer[..length.min(STATUS.len())];
+        ensure!(head == STATUS, "{path}: {}", String::from_utf8_lossy(head));
         let now = Instant::now();
         waits.push(now - begin);
         begin = now;
