@@ -4,6 +4,7 @@
 //! Commits survive any death of the process; those made by [`Db::durable`] survive a power cut too.
 //! Checkpoints, which sync, are made by the keeper's thread and not on a caller's path.
 
+pub(crate) mod checkpoint;
 pub(crate) mod images;
 mod migrations;
 pub(crate) mod records;
@@ -13,7 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
@@ -25,6 +26,8 @@ const FILE: &str = "jocker.db";
 const LOG: &str = "jocker.db-wal";
 /// Page cache of a connection, in KiB: the working set is small, memory is dear.
 const CACHE_KIB: i64 = 512;
+/// Bytes that the log's file keeps when the log begins anew.
+const LOG_KEPT: i64 = 16 << 20;
 /// How long a statement waits for the checkpoint's short locks, in milliseconds.
 const BUSY_TIMEOUT_MS: i64 = 5_000;
 
@@ -71,7 +74,7 @@ pub enum DbError {
 #[derive(Debug)]
 pub(crate) struct Db {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    writer: Arc<Mutex<Connection>>,
     reader: Mutex<Connection>,
 }
 
@@ -84,7 +87,7 @@ impl Db {
         let mut writer = connect(&path)?;
         migrations::run(&mut writer)?;
         let reader = connect(&path)?;
-        Ok(Self { path, writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        Ok(Self { path, writer: Arc::new(Mutex::new(writer)), reader: Mutex::new(reader) })
     }
 
     /// The writer, for several steps under the store's lock over names.
@@ -117,11 +120,6 @@ impl Db {
     ) -> Result<T, DbError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(query(&reader)?)
-    }
-
-    /// The database's file.
-    pub(crate) fn file(&self) -> &Path {
-        &self.path
     }
 }
 
@@ -170,19 +168,13 @@ pub(crate) fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// Moves what the log holds into the database file; syncs, so it is not for a caller's path.
-pub(crate) fn checkpoint(path: &Path) -> Result<(), DbError> {
-    let connection = connect(path)?;
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-    Ok(())
-}
-
 fn connect(path: &Path) -> Result<Connection, DbError> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
     Ok(connection)

@@ -82,6 +82,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use db::checkpoint::Checkpoint;
 use error::Context;
 
 pub use content::{Blob, ContentError, Ingest};
@@ -172,7 +173,7 @@ impl Inner {
         let db = db::Db::open(&root)?;
         Ok(Self {
             directory: File::open(&root).on("open", &root)?,
-            keeper: trash::Keeper::new(&root.join("trash"), db.file()),
+            keeper: trash::Keeper::new(&root.join("trash"), Checkpoint::of(&db)),
             ahead: ahead::Ahead::new(&root),
             db,
             catalog: image::CatalogCell::default(),

@@ -6,10 +6,10 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::db;
+use crate::db::checkpoint::Checkpoint;
 
 pub(crate) use tree::remove as remove_tree;
 
@@ -27,16 +27,16 @@ enum Task {
 #[derive(Debug)]
 pub(crate) struct Keeper {
     trash: PathBuf,
-    database: PathBuf,
+    checkpoint: Arc<Checkpoint>,
     tasks: Mutex<Option<Sender<Task>>>,
     writes: AtomicU32,
 }
 
 impl Keeper {
-    pub(crate) fn new(trash: &Path, database: &Path) -> Self {
+    pub(crate) fn new(trash: &Path, checkpoint: Checkpoint) -> Self {
         Self {
             trash: trash.to_owned(),
-            database: database.to_owned(),
+            checkpoint: Arc::new(checkpoint),
             tasks: Mutex::new(None),
             writes: AtomicU32::new(0),
         }
@@ -82,15 +82,15 @@ impl Keeper {
 
     fn start(&self) -> std::io::Result<Sender<Task>> {
         let (sender, receiver) = mpsc::channel();
-        let (trash, database) = (self.trash.clone(), self.database.clone());
+        let (trash, checkpoint) = (self.trash.clone(), Arc::clone(&self.checkpoint));
         thread::Builder::new()
             .name("store-keeper".to_owned())
-            .spawn(move || keep(&trash, &database, &receiver))?;
+            .spawn(move || keep(&trash, &checkpoint, &receiver))?;
         Ok(sender)
     }
 }
 
-fn keep(trash: &Path, database: &Path, tasks: &Receiver<Task>) {
+fn keep(trash: &Path, checkpoint: &Checkpoint, tasks: &Receiver<Task>) {
     while let Ok(task) = tasks.recv() {
         match task {
             Task::Empty => {
@@ -99,7 +99,7 @@ fn keep(trash: &Path, database: &Path, tasks: &Receiver<Task>) {
                 }
             }
             Task::Checkpoint => {
-                if let Err(error) = db::checkpoint(database) {
+                if let Err(error) = checkpoint.run() {
                     tracing::warn!(%error, "no checkpoint");
                 }
             }

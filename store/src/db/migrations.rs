@@ -82,7 +82,24 @@ const PARENTS: &str = "
 ALTER TABLE images ADD COLUMN parent TEXT;
 ";
 
-const STEPS: &[M<'static>] = &[M::up(IMAGES_SNAPSHOTS_RECORDS), M::up(PARENTS)];
+/// Documents of some thousand bytes fit into a page of a table with row ids; in one without, each had a page of its
+/// own, and a change of it wrote four.
+const RECORDS_WITH_ROW_IDS: &str = "
+CREATE TABLE documents (
+    kind TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    name TEXT,
+    json TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+INSERT INTO documents SELECT kind, id, name, json FROM records;
+DROP TABLE records;
+ALTER TABLE documents RENAME TO records;
+CREATE UNIQUE INDEX records_by_name ON records(kind, name) WHERE name IS NOT NULL;
+";
+
+const STEPS: &[M<'static>] =
+    &[M::up(IMAGES_SNAPSHOTS_RECORDS), M::up(PARENTS), M::up(RECORDS_WITH_ROW_IDS)];
 
 /// Brings the database to the newest version, in one transaction; one that is newer than this
 /// program is left alone.
@@ -115,9 +132,16 @@ mod tests {
             let root = TempDir::new().expect("directory");
             let mut old = Connection::open(root.path().join("jocker.db")).expect("database");
             Migrations::from_slice(&STEPS[..version]).to_latest(&mut old).expect("old schema");
-            old.execute("INSERT INTO images VALUES ('a', 'b', 'c', 1, 'd', 2)", []).expect("row");
+            let columns = "id, manifest, manifest_media_type, manifest_size, layout, layout_size";
+            old.execute_batch(&format!(
+                "INSERT INTO images ({columns}) VALUES ('a', 'b', 'c', 1, 'd', 2);
+                 INSERT INTO records VALUES ('k', 'i', 'n', '{{}}')"
+            ))
+            .expect("rows");
             drop(old);
             let db = Db::open(root.path()).expect("open");
+            let holder = db.read(|db| super::super::records::holder(db, "k", "n")).expect("record");
+            assert_eq!(holder.as_deref(), Some("i"), "version {version}");
             let row = |db: &Connection| {
                 db.query_row("SELECT manifest, parent FROM images", [], |row| {
                     Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
@@ -139,8 +163,11 @@ mod tests {
             let mut old = Connection::open(&path).expect("database");
             if version > 0 {
                 Migrations::from_slice(&STEPS[..version]).to_latest(&mut old).expect("old schema");
-                let row = "INSERT INTO images VALUES ('a', 'b', 'c', 1, 'd', 2)";
-                old.execute(row, []).expect("row");
+                let columns =
+                    "id, manifest, manifest_media_type, manifest_size, layout, layout_size";
+                let row =
+                    format!("INSERT INTO images ({columns}) VALUES ('a', 'b', 'c', 1, 'd', 2)");
+                old.execute(&row, []).expect("row");
             }
             drop(old);
             let mut dying = super::super::connect(&path).expect("connect");
