@@ -85,11 +85,14 @@ fn unsupported_kinds_are_named() {
 
 #[test]
 fn deep_and_long_documents_are_refused() {
-    let deep = format!(r#"{{"annotations":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
-    assert!(matches!(refused(&deep, None), ManifestError::Invalid { .. }));
+    // Nothing else is wrong with it.
+    let annotations = format!(r#"{{"annotations":{}{},"#, "[".repeat(100), "]".repeat(100));
+    let deep = refused(&oci().replacen('{', &annotations, 1), None);
+    assert!(deep.to_string().contains("nested deeper than 64"), "{deep}");
     let layers = vec![entry(LAYER_PREFIXES[0]); LAYERS_LIMIT + 1].join(",");
     let long = format!(r#"{{"config":{},"layers":[{layers}]}}"#, entry(CONFIGS[0]));
-    assert!(matches!(refused(&long, None), ManifestError::Invalid { .. }));
+    let long = refused(&long, None);
+    assert!(long.to_string().contains(&LAYERS_LIMIT.to_string()), "{long}");
     let negative = oci().replace(r#""size":3"#, r#""size":-3"#);
     assert!(matches!(refused(&negative, None), ManifestError::Json { .. }));
 }
