@@ -1,6 +1,11 @@
 //! User-defined networks: made, listed, used by containers while they run and before, removed.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
 use harness::daemon::Options;
+use harness::elsewhere::{Elsewhere, HOST, NEIGHBOUR, run};
 use harness::{Daemon, Network, name};
 use serde_json::{Value, json};
 
@@ -360,6 +365,25 @@ fn internal_networks_lead_nowhere() {
     assert!(!routes.stdout.contains("default"), "{}", routes.stdout);
     assert_eq!(inner.inspect()["Internal"], true);
     assert_eq!(text(&endpoint(&daemon, &one, &inner.name), "Gateway"), "");
+}
+
+/// A container that may change its routes makes itself the one that it was not given.
+#[test]
+fn an_internal_network_stays_one_for_who_makes_routes() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let neighbour = Elsewhere::neighbour();
+    let network = Network::new(&daemon, json!({ "Internal": true }));
+    let id = network.sleeper(&json!({}));
+    let config = network.inspect()["IPAM"]["Config"][0].clone();
+    neighbour.with(|| run("ip", &format!("route add {} via {HOST}", text(&config, "Subnet"))));
+    let inside = Elsewhere::of_container(&daemon.inspect(&id));
+    let refused = || {
+        let address = SocketAddr::new(NEIGHBOUR.parse().expect("an address"), 1);
+        let answer = TcpStream::connect_timeout(&address, Duration::from_millis(700));
+        answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    };
+    inside.with(|| run("ip", &format!("route add default via {}", text(&config, "Gateway"))));
+    assert!(!inside.with(refused), "the neighbour has answered");
 }
 
 #[test]
