@@ -68,7 +68,7 @@ use store::Store;
 
 pub(crate) use error::Error;
 pub(crate) use exec::{Exec, ExecStart};
-pub(crate) use files::Source as FileSource;
+pub(crate) use files::{MARK, Source as FileSource};
 pub(crate) use handle::{Attached, Handle, Outcome, Streams};
 pub(crate) use logging::check_default as check_log_default;
 pub(crate) use networks::{OLD_MAC, shown_in_network};

@@ -446,3 +446,23 @@ fn inspection_tells_the_defaults() {
     );
     assert_eq!(daemon.inspect(&id)["Config"]["Image"], IMAGE);
 }
+
+#[test]
+fn programs_find_the_file_that_marks_a_container() {
+    let daemon = Daemon::start();
+    let script = "ls -ln /.dockerenv | cut -c1-10; wc -c </.dockerenv";
+    let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", script] }));
+    assert_eq!(daemon.wait(&id), 0);
+    assert_eq!(daemon.logs(&id).stdout, "-rwxr-xr-x\n0\n");
+    // It is the engine's: no change of the container, and no part of an image that is made of it.
+    let changes = daemon.http().get(&format!("/containers/{id}/changes")).expect(200).json();
+    assert!(!changes.to_string().contains("dockerenv"), "{changes}");
+    let mark = harness::name();
+    daemon.http().post(&format!("/commit?container={id}&repo={mark}")).expect(201);
+    let saved = daemon.http().get(&format!("/images/{mark}/get")).expect(200).body;
+    // As a tar has it, and no command.
+    let named = b".dockerenv\0";
+    assert!(!saved.windows(named.len()).any(|bytes| bytes == named));
+    daemon.remove(&id);
+    daemon.http().delete(&format!("/images/{mark}")).expect(200);
+}

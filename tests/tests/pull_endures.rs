@@ -97,6 +97,36 @@ fn layers_come_side_by_side() {
     remove(&daemon, &reference);
 }
 
+/// The most memory that the daemon ever had, in bytes: proc_pid_status(5).
+fn peak(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+}
+
+#[test]
+fn a_large_image_takes_no_more_memory_than_a_small_one() {
+    const MOST: u64 = 64 << 20;
+    const MORE: u64 = 12 << 20;
+    let Some(daemon) = Daemon::ours() else { return };
+    let registry = Registry::start();
+    let (noise, mark) = (noise(1, 1 << 20), name());
+    let mut peaks = Vec::new();
+    for megabytes in [8, 64] {
+        let layers = (0..4).map(|layer| {
+            let files =
+                Files::new().file(&format!("{mark}-{layer}"), 0o644, &noise.repeat(megabytes));
+            files.layer(Compression::Gzip)
+        });
+        let image = Image::new(Flavour::Oci, layers.collect(), &json!({ "Cmd": ["true"] }));
+        let reference = registry.push("large", &format!("{megabytes}"), &image);
+        pulled(&daemon, &reference);
+        peaks.push(peak(&daemon));
+        remove(&daemon, &reference);
+    }
+    assert!(peaks[1] < MOST && peaks[1] < peaks[0] + MORE, "{peaks:?}");
+}
+
 /// Asks with credentials, if there are any.
 fn ask(daemon: &Daemon, path: &str, password: Option<&str>) -> Answer {
     let auth = password.map(|password| json!({ "username": "me", "password": password }));

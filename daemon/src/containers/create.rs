@@ -6,6 +6,8 @@ mod ports;
 mod storage;
 mod supported;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use store::{Image, RecordError, Snapshot};
 
 use super::actor::{Actor, Seed, event};
 use super::error::Error;
-use super::files::rootfs;
+use super::files::{MARK, rootfs};
 use super::record::{Definition, Progress, Writer};
 use super::{Service, logging, names, networks, validate};
 use crate::spec;
@@ -134,6 +136,9 @@ impl Service {
     ) -> Result<(), Error> {
         let snapshot =
             self.store.snapshots().prepare(&definition.id, image).map_err(|e| Error::stored(&e))?;
+        let mark = snapshot.upper.join(MARK);
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o755).open(&mark);
+        made.map_err(|error| Error::Internal(format!("create {}: {error}", mark.display())))?;
         self.take_up_volumes(definition, wanted, &volumes::Image::new(&snapshot))?;
         make_working_directory(definition, &snapshot)
     }

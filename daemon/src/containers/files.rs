@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// An empty file at the root of every container: programs look for it to know that they are in one.
+pub(crate) const MARK: &str = ".dockerenv";
+
 /// Where something is mounted in every container; the place itself is no change of an image that has none.
 const PLACES: [&str; 9] = [
     "/.dockerenv",

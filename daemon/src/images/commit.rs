@@ -11,7 +11,7 @@ use store::reference::Reference;
 use store::{Digest, Image};
 
 use super::{Error, Images, changes, tag};
-use crate::containers::{Handle, State};
+use crate::containers::{Handle, MARK, State};
 
 /// What is to be made of a container.
 #[derive(Debug, Clone, Default)]
@@ -71,8 +71,8 @@ impl Images {
         let base = base.and_then(|id| self.store.images().get(&id).transpose()).transpose()?;
         let base = base.ok_or_else(|| Error::NoSuchImage(handle.definition.image_id.clone()))?;
         let images = self.store.images();
-        let layer =
-            images.pack_layer(|mut into| pack_directory(&upper, None, Form::Layer, &mut into))?;
+        let form = Form::Layer { without: MARK };
+        let layer = images.pack_layer(|mut into| pack_directory(&upper, None, form, &mut into))?;
         let document = document(handle, &base, &commit, config);
         let id = images.derive(Some(&base), &layer, document, reference.clone())?;
         let name = reference.map(|reference| reference.familiar()).unwrap_or_default();

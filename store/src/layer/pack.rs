@@ -70,7 +70,10 @@ pub enum Form {
     /// Files as they are.
     Plain,
     /// An overlay's upper directory, to be a layer.
-    Layer,
+    Layer {
+        /// A name at the top that is the engine's own, and no part of the layer.
+        without: &'static str,
+    },
 }
 
 /// Whether a file system is the kernel's own: what is below is no file of a container.
@@ -172,9 +175,12 @@ impl<'a, W: Write> Packer<'a, W> {
             result => result.map_err(|errno| failed("stat", path, errno))?,
         };
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            match self.form == Form::Layer && metadata::is_whiteout(&stat) {
-                true => self.mark(parent_of(path), &[b".wh.", name.to_bytes()].concat())?,
-                false => self.node(parent, name, path, &stat)?,
+            match self.form {
+                Form::Layer { without } if path == without.as_bytes() => {}
+                Form::Layer { .. } if metadata::is_whiteout(&stat) => {
+                    self.mark(parent_of(path), &[b".wh.", name.to_bytes()].concat())?
+                }
+                _ => self.node(parent, name, path, &stat)?,
             }
             return Ok(None);
         }

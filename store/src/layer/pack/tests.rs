@@ -14,6 +14,8 @@ use rustix::fs::{
 use super::*;
 use crate::layer::apply::apply;
 
+const LAYER: Form = Form::Layer { without: "own" };
+
 fn open(path: &Path) -> OwnedFd {
     File::open(path).expect("open").into()
 }
@@ -105,19 +107,20 @@ fn a_layer_says_what_is_hidden() {
     let from = tempfile::tempdir().unwrap();
     fs::create_dir_all(from.path().join("etc/new")).unwrap();
     node(from.path(), "etc/gone", FileType::CharacterDevice, 0);
+    fs::write(from.path().join("own"), "").unwrap();
     let opaque = "trusted.overlay.opaque";
     lsetxattr(from.path().join("etc/new"), opaque, b"y", XattrFlags::empty()).unwrap();
-    let archive = packed(from.path(), None, Form::Layer);
+    let archive = packed(from.path(), None, LAYER);
     let mut tar = tar::Archive::new(&archive[..]);
     let names: Vec<String> = (tar.entries().unwrap())
         .map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap())
         .collect();
     assert_eq!(names, ["etc/", "etc/.wh.gone", "etc/new/", "etc/new/.wh..wh..opq"]);
     let to = unpacked(&archive);
-    assert_eq!(packed(to.path(), None, Form::Layer), archive);
+    assert_eq!(packed(to.path(), None, LAYER), archive);
     let redirect = "trusted.overlay.redirect";
     lsetxattr(from.path().join("etc"), redirect, b"/usr", XattrFlags::empty()).unwrap();
-    let failed = pack_directory(&open(from.path()), None, Form::Layer, &mut Vec::new());
+    let failed = pack_directory(&open(from.path()), None, LAYER, &mut Vec::new());
     assert!(matches!(failed, Err(PackError::Redirect(path)) if path == "etc"));
 }
 
