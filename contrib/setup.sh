@@ -32,7 +32,7 @@ build)
     ;;
 test)
     "$0" build
-    install_packages busybox-static bzip2 ca-certificates conmon containerd curl docker-compose docker-registry e2fsprogs iproute2 iptables mmdebstrap mount nftables openssl podman procps runc skopeo systemd umoci xz-utils
+    install_packages buildah busybox-static bzip2 ca-certificates conmon containerd curl docker-compose docker-registry e2fsprogs iproute2 iptables mmdebstrap mount nftables openssl podman procps runc skopeo systemd umoci xz-utils
     command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
     ;;
 *)

@@ -159,6 +159,67 @@ fn other_programs_unpack_what_is_committed() {
     daemon.http().delete(&format!("/images/{mark}")).expect(200);
 }
 
+/// buildah with a storage of its own.
+fn buildah(ground: &Path, args: &[&str]) -> String {
+    let at = |name: &str| ground.join(name).display().to_string();
+    let policy = at("policy.json");
+    fs::write(&policy, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#).expect("write");
+    let mut command = Command::new(packages::program("buildah", "buildah"));
+    command.args(["--storage-driver", "vfs", "--root", &at("storage"), "--runroot", &at("run")]);
+    command.arg(args[0]);
+    if matches!(args[0], "from" | "commit") {
+        command.args(["--signature-policy", &policy]);
+    }
+    command.args(&args[1..]);
+    docker::finish(command, b"").ok()
+}
+
+#[test]
+fn buildah_takes_what_is_saved_and_gives_what_is_loaded() {
+    let daemon = Daemon::start();
+    let mark = name();
+    let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", ZOO] }));
+    assert_eq!(daemon.wait(&id), 0, "{:?}", daemon.logs(&id));
+    let exported = daemon.http().get(&format!("/containers/{id}/export")).expect(200).body;
+    daemon.http().post(&format!("/commit?container={id}&repo={mark}")).expect(201);
+    let saved = daemon.http().get(&format!("/images/{mark}/get")).expect(200).body;
+    let dir = TempDir::new().expect("directory");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(at("saved.tar"), &saved).expect("write");
+    let from = ["from", "--pull=never", &format!("docker-archive:{}", at("saved.tar"))];
+    let container = buildah(dir.path(), &from);
+    let container = container.lines().last().expect("a name");
+    let root = buildah(dir.path(), &["mount", container]);
+    same(&of_tar(&exported), &of_directory(Path::new(&root)));
+    fs::write(Path::new(&root).join("zoo/by-buildah"), &mark).expect("write");
+    fs::remove_file(Path::new(&root).join("zoo/past")).expect("unlink");
+    // dockerd 26.1 loads archives with Docker's list alone.
+    let forms = if daemon.is_reference() { 1 } else { 2 };
+    for (form, name) in
+        [("docker-archive", format!("{mark}-docker:1")), ("oci-archive", format!("{mark}-oci"))]
+            .into_iter()
+            .take(forms)
+    {
+        let place = format!("{form}:{}:{name}", at(form));
+        buildah(dir.path(), &["commit", "--quiet", container, &place]);
+        let kind = [("Content-Type", "application/x-tar")];
+        let archive = fs::read(at(form)).expect("read");
+        let answer =
+            daemon.http().send("POST", "/images/load?quiet=1", &kind, &archive).expect(200);
+        let said = answer.json_lines()[0]["stream"].as_str().expect("a line").trim().to_owned();
+        let (_, loaded) = said.split_once(": ").expect("a name");
+        let made = daemon.create(&json!({ "Image": loaded, "Cmd": ["true"] }));
+        let seen = daemon.http().get(&format!("/containers/{made}/export")).expect(200).body;
+        same(&of_directory(Path::new(&root)), &of_tar(&seen));
+        daemon.remove(&made);
+        daemon.http().delete(&format!("/images/{loaded}?force=1")).expect(200);
+    }
+    buildah(dir.path(), &["rm", "--all"]);
+    let _ = Command::new("umount").arg(at("storage/vfs")).output();
+    daemon.remove(&id);
+    daemon.http().delete(&format!("/images/{mark}")).expect(200);
+}
+
 #[test]
 fn all_tags_come_and_quietly() {
     let daemon = Daemon::start();
