@@ -72,3 +72,22 @@ fn a_start_takes_the_place_of_the_restart_that_is_due() {
     daemon.http().post(&format!("/containers/{id}/stop")).expect(204);
     assert_eq!(state()["Status"], "exited");
 }
+
+#[test]
+fn a_kill_gives_up_the_restart_that_is_due() {
+    let daemon = Daemon::start();
+    let id = daemon.launch(&json!({ "Cmd": ["false"],
+        "HostConfig": { "RestartPolicy": { "Name": "always" } } }));
+    // By then the pause is longer than a request takes anywhere.
+    eventually("a long pause", Duration::from_secs(30), || {
+        let seen = daemon.inspect(&id);
+        let waits = seen["State"]["Status"] == "restarting";
+        (waits && seen["RestartCount"].as_u64() >= Some(4)).then_some(())
+    });
+    daemon.http().post(&format!("/containers/{id}/kill")).expect(204);
+    let status = || daemon.inspect(&id)["State"]["Status"].clone();
+    eventually("the end", Duration::from_secs(5), || (status() == "exited").then_some(()));
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(status(), "exited");
+    daemon.http().post(&format!("/containers/{id}/kill")).expect(409);
+}

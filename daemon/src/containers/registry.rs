@@ -66,7 +66,7 @@ impl Registry {
             (Some((_, only)), None) => Ok(only.clone()),
             (None, _) => Err(none()),
             (Some(_), Some(_)) => {
-                Err(Error::Invalid(format!("Multiple IDs found with provided prefix: {bare}")))
+                Err(Error::Invalid(format!("multiple IDs found with provided prefix: {bare}")))
             }
         }
     }

@@ -123,6 +123,8 @@ impl State {
                 _ => Accept,
             },
             (_, Request::Unpause) => Refuse(Refusal::NotPaused),
+            // There is nobody to signal, but the restart that is due is given up.
+            (Self::Restarting(_), Request::Kill) => Accept,
             (Self::Restarting(_), Request::Pause | Request::Top) => Refuse(Refusal::Restarting),
             (Self::Running(_), Request::Start) => NotModified,
             (Self::Starting, Request::Start) => Join,
@@ -308,7 +310,7 @@ mod tests {
         // created, starting, running, paused, restarting, exited, removing, removed
         assert_eq!(row(Request::Start), "ajnpaabg");
         assert_eq!(row(Request::Stop), "naaaanng");
-        assert_eq!(row(Request::Kill), "--aa---g");
+        assert_eq!(row(Request::Kill), "--aaa--g");
         assert_eq!(row(Request::Exec), "--ap---g");
         assert_eq!(row(Request::Remove { force: false }), "arrppabg");
         assert_eq!(row(Request::Remove { force: true }), "aaaaaabg");

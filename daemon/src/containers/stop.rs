@@ -19,16 +19,22 @@ impl Actor {
     pub(super) fn stop(&mut self, signal: Option<i32>, timeout: Option<i64>, reply: Reply) {
         self.note_stop();
         self.last_run = true;
-        if let State::Restarting(exit) = &self.progress.state {
-            self.progress.state = State::Exited(exit.clone());
-            self.restart_at = None;
-            self.publish();
-            self.persist();
+        if self.give_up_restart() {
             _ = reply.send(Ok(Outcome::Done));
             return;
         }
         self.stopping.replies.push(reply);
         self.stop_process(signal, timeout);
+    }
+
+    /// A restart that is due does not come; whether there was one.
+    fn give_up_restart(&mut self) -> bool {
+        let State::Restarting(exit) = &self.progress.state else { return false };
+        self.progress.state = State::Exited(exit.clone());
+        self.restart_at = None;
+        self.publish();
+        self.persist();
+        true
     }
 
     /// A stop, and a start when the container has ended. The reply goes out when it runs again.
@@ -76,6 +82,10 @@ impl Actor {
     pub(super) fn kill(&mut self, signal: i32, reply: Reply) {
         self.note_stop();
         self.last_run |= self.ends_by(signal);
+        if self.give_up_restart() {
+            _ = reply.send(Ok(Outcome::Done));
+            return;
+        }
         if signal == SIGKILL {
             self.stopping.replies.push(reply);
             self.kill_now();
