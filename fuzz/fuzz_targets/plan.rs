@@ -36,7 +36,8 @@ fn check(plan: &Plan) {
 fuzz_target!(|bytes: &[u8]| {
     let Ok(spec) = serde_json::from_slice::<Spec>(bytes) else { return };
     for layout in layouts() {
-        let host = Host { layout, bounding: CapabilitySet::ALL };
+        let bounding = CapabilitySet::ALL;
+        let host = Host { layout, bounding, selinux: true, apparmor: true };
         let extras = Extras::default();
         if let Ok(plan) = compile(&spec, &extras, &host) {
             check(&plan);

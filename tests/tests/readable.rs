@@ -149,7 +149,7 @@ fn the_client_shows_both() {
     assert_eq!(daemon.jocker(&["timeline", "--exec", &exec]).code, 0);
 
     let plan = daemon.jocker(&["plan", &called]);
-    assert!(plan.stdout.starts_with("namespaces\n"), "{plan:?}");
+    assert!(plan.stdout.starts_with("namespaces: "), "{plan:?}");
     let plan = daemon.jocker(&["plan", "--format", "json", &called]);
     let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
     assert_eq!(plan["process"]["args"], json!(["sleep", "1000"]));

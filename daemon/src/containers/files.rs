@@ -39,8 +39,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) const MARK: &str = ".dockerenv";
 
 /// Where something is mounted in every container; the place itself is no change of an image that has none.
-const PLACES: [&str; 9] = [
+const PLACES: [&str; 10] = [
     "/.dockerenv",
+    "/dev",
     "/dev/console",
     "/dev/pts",
     "/dev/shm",
