@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use harness::image::Files;
+use harness::image::{Compression, Files, Flavour, Image};
 use harness::{Answer, Daemon, IMAGE, name};
 use serde_json::{Value, json};
 use tar::EntryType;
@@ -321,6 +321,23 @@ fn changes_are_told_by_kind() {
     let shown = daemon.docker(&["diff", &id]).ok();
     assert!(shown.contains("D /etc/group") && shown.contains("A /n/m/f"), "{shown}");
     daemon.remove(&id);
+}
+
+#[test]
+fn what_is_made_to_be_mounted_on_is_no_change() {
+    let daemon = Daemon::start();
+    let layer = Files::new().file("alone", 0o644, b"text").layer(Compression::Plain);
+    let image = Image::new(Flavour::Oci, vec![layer], &json!({}));
+    let name = format!("{}:latest", name());
+    let headers = [("Content-Type", "application/x-tar")];
+    daemon.http().send("POST", "/images/load", &headers, &image.archive(&name)).expect(200);
+    let id = daemon.create(&json!({ "Image": name, "Cmd": ["/nothing"] }));
+    // Far enough for everything to be mounted.
+    daemon.http().post(&format!("/containers/{id}/start")).expect(400);
+    let changes = daemon.http().get(&format!("/containers/{id}/changes")).expect(200).json();
+    assert_eq!(changes, Value::Null);
+    daemon.remove(&id);
+    daemon.http().delete(&format!("/images/{name}")).expect(200);
 }
 
 /// Route: GET /containers/{id}/export

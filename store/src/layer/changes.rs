@@ -89,6 +89,16 @@ struct Found<'a> {
     changes: Vec<Change>,
 }
 
+impl Found<'_> {
+    fn leads_to_unseen(&self, path: &[u8]) -> bool {
+        let is_above = |unseen: &&str| {
+            let below = unseen.as_bytes().strip_prefix(path);
+            below.is_some_and(|below| below.starts_with(b"/"))
+        };
+        self.unseen.iter().any(is_above)
+    }
+}
+
 /// The directories of the layers that overlay shows as one, topmost first.
 struct Below(Vec<OwnedFd>);
 
@@ -166,8 +176,13 @@ fn compare(
             (Some(_), None) => add(Difference::Deleted),
             (None, Some(stat)) => {
                 add(Difference::Added);
+                let after = found.changes.len();
                 if is_directory(stat) {
                     descend(upper, &name, &Below(Vec::new()), &path, found)?;
+                    // It was made for what is mounted below it, and for nothing else.
+                    if found.changes.len() == after && found.leads_to_unseen(&path) {
+                        found.changes.pop();
+                    }
                 }
             }
             (Some(before), Some(stat)) => {
