@@ -6,7 +6,7 @@ UNITS  ?= /etc/systemd/system
 HOST   := $(shell rustc --print host-tuple 2>/dev/null)
 OUT    := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 
-.PHONY: help run stop build install test test-vm diff schema compat suite-docker-py suite-testcontainers suite-oci deb lint bench root
+.PHONY: help run stop build install test test-vm diff schema compat suite-docker-py suite-testcontainers suite-bollard suite-oci deb lint bench root
 
 help:
 	@echo 'make run      build, start jockerd on a private socket, run a container'
@@ -63,7 +63,7 @@ compat: root
 		$(CARGO) nextest run --locked -p jocker-tests --test compat
 
 # Other people's tests: SOCKET is the socket of the daemon that they are to drive, which loses what it has.
-suite-docker-py suite-testcontainers: suite-%:
+suite-docker-py suite-testcontainers suite-bollard: suite-%:
 	@[ -n "$(SOCKET)" ] || { echo 'make $@ SOCKET=/path/to/a/daemon.sock' >&2; exit 1; }
 	tests/suites/$*.sh unix://$(SOCKET)
 
