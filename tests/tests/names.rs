@@ -132,6 +132,22 @@ fn links_are_names_of_one_s_own() {
 }
 
 #[test]
+fn links_of_the_default_bridge_do_not_lead_into_other_networks() {
+    let daemon = Daemon::start();
+    let network = Network::new(&daemon, json!({}));
+    let db = network.sleeper(&json!({}));
+    let name = name_of(&daemon, &db);
+    let web = daemon.create(&json!({ "Cmd": ["true"],
+        "HostConfig": { "NetworkMode": "bridge", "Links": [format!("{name}:db")] } }));
+    let refused = daemon.http().post(&format!("/containers/{web}/start")).expect(500).message();
+    assert_eq!(
+        refused,
+        format!("Cannot link to /{name}, as it does not belong to the default network")
+    );
+    daemon.remove(&web);
+}
+
+#[test]
 fn links_of_the_default_bridge_are_in_hosts_and_environment() {
     let daemon = Daemon::start();
     let body = json!({ "Cmd": ["sleep", "1000"], "StopSignal": "SIGKILL", "Env": ["FOO=bar"],

@@ -75,6 +75,24 @@ fn ipc_is_shared_by_those_who_say_so() {
 }
 
 #[test]
+fn a_peer_is_known_by_its_id_whatever_it_is_called() {
+    let daemon = Daemon::start();
+    let peer = donor(&daemon, "shareable");
+    let name = daemon.inspect(&peer)["Name"].as_str().expect("a name")[1..].to_owned();
+    let by_name = format!("container:{name}");
+    let joined = daemon.create(&json!({ "Cmd": ["cat", "/dev/shm/file"], "HostConfig":
+        { "NetworkMode": by_name, "IpcMode": by_name, "PidMode": by_name } }));
+    let seen = daemon.inspect(&joined)["HostConfig"].clone();
+    for mode in ["NetworkMode", "IpcMode", "PidMode"] {
+        assert_eq!(seen[mode], format!("container:{peer}"), "{mode}");
+    }
+    daemon.http().post(&format!("/containers/{peer}/rename?name={name}-renamed")).expect(204);
+    daemon.start_container(&joined);
+    assert_eq!(daemon.wait(&joined), 0);
+    daemon.remove(&joined);
+}
+
+#[test]
 fn processes_of_another_container_are_seen_and_end_with_it() {
     let daemon = Daemon::start();
     let first = daemon.sleeper();

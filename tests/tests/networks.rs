@@ -227,6 +227,53 @@ fn addresses_are_what_was_asked_for() {
 }
 
 #[test]
+fn addresses_that_are_gone_are_told() {
+    let daemon = Daemon::start();
+    let base = subnet();
+    let config = |more: Value| {
+        let mut config = json!({ "Subnet": format!("{base}.0/30") });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        json!({ "Name": format!("twice-{}", name()), "IPAM": { "Config": [config] } })
+    };
+    let second = format!("{base}.2");
+    for (more, which) in [
+        (json!({ "AuxiliaryAddresses": { "a": format!("{base}.1") } }), format!("a:{base}.1")),
+        (
+            json!({ "Gateway": second, "AuxiliaryAddresses": { "b": second } }),
+            format!("b:{second}"),
+        ),
+    ] {
+        let refused = daemon.http().post_json("/networks/create", &config(more)).expect(500);
+        let why = "Address already in use";
+        assert_eq!(
+            refused.message(),
+            format!("failed to allocate secondary ip address ({which}): {why}")
+        );
+    }
+    let network = Network::new(&daemon, config(json!({})));
+    let start = |asked: Value| {
+        let id = daemon
+            .create(&json!({ "Cmd": ["true"], "HostConfig": { "NetworkMode": network.name },
+            "NetworkingConfig": { "EndpointsConfig": { &network.name: asked } } }));
+        let answer = daemon.http().post(&format!("/containers/{id}/start"));
+        daemon.remove(&id);
+        (answer.status, answer.message())
+    };
+    for of_nobody in ["0", "3"] {
+        let asked = json!({ "IPAMConfig": { "IPv4Address": format!("{base}.{of_nobody}") } });
+        assert_eq!(start(asked), (403, "Address already in use".to_owned()));
+    }
+    let _first = network.sleeper(&json!({}));
+    let full = format!(
+        "no available IPv4 addresses on this network's address pools: {} ({})",
+        network.name, network.id
+    );
+    assert_eq!(start(json!({})), (500, full));
+}
+
+#[test]
 fn several_at_once_came_with_1_44() {
     let daemon = Daemon::start();
     let body = json!({ "Image": harness::IMAGE, "Cmd": ["true"], "HostConfig": { "NetworkMode": "bridge" },

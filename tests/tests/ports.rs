@@ -1,7 +1,10 @@
 //! Published ports, with real traffic.
 
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 use harness::Daemon;
@@ -92,7 +95,7 @@ fn come_back_after_a_flush_of_the_rules() {
     assert_eq!(binding["HostIp"], "127.0.0.1");
     let address = format!("127.0.0.1:{}", binding["HostPort"].as_str().expect("a port"));
     assert!(becomes(PATIENCE, || says_hello(&address)));
-    let flushed = std::process::Command::new("nft").args(["flush", "ruleset"]).status();
+    let flushed = Command::new("nft").args(["flush", "ruleset"]).status();
     assert!(flushed.is_ok_and(|status| status.success()), "nft (Debian: nftables)");
     assert!(becomes(PATIENCE, || says_hello(&address)));
 }
@@ -138,4 +141,79 @@ fn go_with_the_network_that_leads_out() {
     assert!(becomes(PATIENCE, || says_hello("127.0.0.1:8080")));
     daemon.remove(&id);
     drop(TcpListener::bind("0.0.0.0:8080").expect("the port is free"));
+}
+
+/// What the kernel says about changes of its rules, until `watched` is done.
+fn transactions(watched: impl FnOnce()) -> Vec<String> {
+    let path = std::env::temp_dir().join(harness::name());
+    let file = File::create(&path).expect("a file");
+    let mut monitor = Command::new("nft").arg("monitor").stdout(file).spawn().expect("nft");
+    let seen = || fs::read_to_string(&path).expect("what was said");
+    let nft = |rule: &str| {
+        let status = Command::new("nft").args(rule.split(' ')).status().expect("nft");
+        assert!(status.success(), "{rule}");
+    };
+    // It listens from some moment on, and ends with a word of ours.
+    let listens = becomes(PATIENCE, || {
+        nft("add table ip begins");
+        nft("delete table ip begins");
+        seen().contains("delete table ip begins")
+    });
+    let before = seen().len();
+    watched();
+    nft("add table ip ends");
+    nft("delete table ip ends");
+    let ended = becomes(PATIENCE, || seen().contains("delete table ip ends"));
+    let said = seen()[before..].to_owned();
+    monitor.kill().expect("the monitor's end");
+    monitor.wait().expect("the monitor's end");
+    fs::remove_file(&path).expect("the file");
+    assert!(listens && ended, "{said}");
+    // Its changes come before the number of a generation.
+    let mut generations = vec![String::new()];
+    for line in said.lines() {
+        if line.starts_with("# new generation") {
+            generations.push(String::new());
+        } else if let Some(changes) = generations.last_mut() {
+            changes.push_str(line);
+            changes.push('\n');
+        }
+    }
+    generations.retain(|text| text.contains(" jocker "));
+    generations
+}
+
+/// Processes that the daemon has started and that are still there; proc_pid_stat(5).
+fn children(daemon: &Daemon) -> usize {
+    let parent = daemon.pid().to_string();
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let stats = processes.filter_map(|each| fs::read_to_string(each.path().join("stat")).ok());
+    let parents = stats.filter_map(|stat| {
+        let (_, behind_name) = stat.rsplit_once(") ")?;
+        behind_name.split(' ').nth(1).map(str::to_owned)
+    });
+    parents.filter(|each| *each == parent).count()
+}
+
+#[test]
+fn five_hundred_cost_no_process_and_one_transaction() {
+    let Some(daemon) = Daemon::ours() else { return };
+    // The table and the bridge are there.
+    daemon.launch(&at(8080));
+    let bindings: BTreeMap<String, Value> = (0..500)
+        .map(|n| (format!("{}/tcp", 1000 + n), json!([{ "HostPort": (20_000 + n).to_string() }])))
+        .collect();
+    let body = json!({ "Cmd": ["sh", "-c", "while true; do echo hello | nc -l -p 1499; done"],
+        "StopSignal": "SIGKILL",
+        "HostConfig": { "NetworkMode": "bridge", "PortBindings": bindings } });
+    let id = daemon.create(&body);
+    let before = children(&daemon);
+    let changes = transactions(|| daemon.start_container(&id));
+    assert_eq!(children(&daemon), before);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0].contains("20000") && changes[0].contains("20499"), "{}", changes[0]);
+    assert!(becomes(PATIENCE, || says_hello("127.0.0.1:20499")));
+    let gone = transactions(|| daemon.remove(&id));
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    drop(TcpListener::bind("0.0.0.0:20250").expect("the port is free"));
 }

@@ -77,6 +77,7 @@ impl Service {
         validate::drop_io_weights(&mut request.host_config, &self.facts, &mut warnings);
         validate::host_config(&request.host_config, &self.facts, &mut warnings)?;
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
+        self.identify_peers(&mut request.host_config);
         supported::check(&request)?;
         storage::check(request.host_config.storage_opt.as_ref(), &self.data_root)?;
         ports::check(&request, exposed, &mut warnings)?;

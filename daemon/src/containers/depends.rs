@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use api_spec::container::HostConfig;
+
 use super::Service;
 use super::record::Definition;
 use crate::spec::{Mode, mode};
@@ -19,5 +21,17 @@ impl Service {
         let linked = definition.links.iter().map(|link| link.container.as_str());
         let found = shared.chain(linked).filter_map(|name| self.resolve(name).ok());
         found.map(|peer| peer.id().to_owned()).filter(|id| *id != definition.id).collect()
+    }
+
+    /// Calls the containers whose namespaces are shared by their ids: names may change hands.
+    pub(super) fn identify_peers(&self, host_config: &mut HostConfig) {
+        let HostConfig { network_mode, ipc_mode, pid_mode, .. } = host_config;
+        for text in [network_mode, ipc_mode, pid_mode] {
+            if let Mode::Container(name) = mode(text)
+                && let Ok(peer) = self.resolve(name)
+            {
+                *text = format!("container:{}", peer.id());
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A new network: what is asked for, checked and filled in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -142,7 +143,12 @@ fn bridge(
         check_name_of_bridge(&bridge, network, others)?;
     }
     // Addresses that two want are told now, not at the next start of the daemon.
-    leases(&bridge)?;
+    leases(&bridge).map_err(|error| match reserved.and_then(|it| taken_twice(it, gateway)) {
+        Some(which) => Error::Failed(format!(
+            "failed to allocate secondary ip address ({which}): Address already in use"
+        )),
+        None => error,
+    })?;
     (network.bridge, network.macvlan) = (Some(bridge), macvlan);
     Ok(())
 }
@@ -182,6 +188,14 @@ fn v6(
         reserved: reserved.flat_map(|address| address.parse()).collect(),
         chosen: true,
     })
+}
+
+/// Which auxiliary address is the gateway's, or another one's.
+fn taken_twice(auxiliary: &BTreeMap<String, String>, gateway: Ipv4Addr) -> Option<String> {
+    let mut seen = BTreeSet::from([gateway]);
+    let mut free = |address: &str| address.parse().is_ok_and(|address| seen.insert(address));
+    let (name, address) = auxiliary.iter().find(|(_, address)| !free(address.as_str()))?;
+    Some(format!("{name}:{address}"))
 }
 
 fn v6_of(address: IpAddr) -> Option<Ipv6Addr> {

@@ -42,6 +42,9 @@ pub(crate) enum Error {
     /// Docker's text for an address that somebody has.
     #[error("Address already in use")]
     AddressInUse,
+    /// Every address of the network is leased. `family` is `IPv4` or `IPv6`.
+    #[error("no available {family} addresses on this network's address pools: {name} ({id})")]
+    NoAddress { family: &'static str, name: String, id: String },
     #[error("Bind for {host}:{host_port} failed: port is already allocated")]
     PortAllocated { host: IpAddr, host_port: u16 },
     #[error("a port can not be published on {0}: the container has no IPv6 address")]
@@ -78,7 +81,7 @@ impl Error {
 impl From<IpamError> for Error {
     fn from(error: IpamError) -> Self {
         match error {
-            IpamError::InUse(_) => Self::AddressInUse,
+            IpamError::InUse(_) | IpamError::NotUsable { .. } => Self::AddressInUse,
             error => Self::Ipam(error),
         }
     }
@@ -87,7 +90,7 @@ impl From<IpamError> for Error {
 impl From<Ipam6Error> for Error {
     fn from(error: Ipam6Error) -> Self {
         match error {
-            Ipam6Error::InUse(_) => Self::AddressInUse,
+            Ipam6Error::InUse(_) | Ipam6Error::NotUsable { .. } => Self::AddressInUse,
             error => Self::Ipam6(error),
         }
     }

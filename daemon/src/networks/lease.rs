@@ -122,21 +122,25 @@ impl Asked {
 }
 
 /// The addresses that are asked for, or free ones: all or none.
-fn take_addresses(entry: &mut Entry, asked: &Asked) -> Result<Addresses, Error> {
+fn take_addresses(entry: &mut Entry, network: &Network, asked: &Asked) -> Result<Addresses, Error> {
+    let none = |family| {
+        let (name, id) = (network.name.clone(), network.id.clone());
+        Error::NoAddress { family, name, id }
+    };
     let leases = entry.leases.as_mut().ok_or(Error::NoBridge)?;
     let v4 = match asked.address() {
         Some(address) => leases.reserve(address).map(|()| address)?,
-        None => leases.allocate()?,
+        None => leases.allocate().map_err(|_| none("IPv4"))?,
     };
     let v6 = entry.leases6.as_mut().map(|leases| match asked.address_v6() {
-        Some(address) => leases.reserve(address).map(|()| address),
-        None => leases.allocate(),
+        Some(address) => leases.reserve(address).map(|()| address).map_err(Error::from),
+        None => leases.allocate().map_err(|_| none("IPv6")),
     });
     match v6.transpose() {
         Ok(v6) => Ok(Addresses { v4, v6 }),
         Err(error) => {
             leases.release(v4);
-            Err(error.into())
+            Err(error)
         }
     }
 }
@@ -155,7 +159,7 @@ impl Networks {
         let mut table = self.table();
         let entry =
             table.get_mut(&network.id).ok_or_else(|| Error::NoNetwork(network.name.clone()))?;
-        let Addresses { v4: address, v6 } = take_addresses(entry, asked)?;
+        let Addresses { v4: address, v6 } = take_addresses(entry, network, asked)?;
         entry.users.insert(container.to_owned());
         let host_name = match network.name.as_str() {
             BRIDGE => container.get(..11).unwrap_or(container).to_owned(),

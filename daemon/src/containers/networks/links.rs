@@ -60,14 +60,8 @@ impl Service {
     ) -> Result<Vec<Linked>, Error> {
         let linked = |link: &Link| {
             let Ok(peer) = self.resolve(&link.container) else { return None };
-            let address = address(&peer);
-            Some(address.map(|address| to(link, &peer, name, address)).ok_or_else(|| {
-                let peer = &peer.snapshot().name;
-                let alias = &link.alias;
-                let text =
-                    format!("Cannot link to a non running container: /{peer} AS /{name}/{alias}");
-                Error::Internal(text)
-            }))
+            let address = address(&peer, &format!("/{name}/{}", link.alias));
+            Some(address.map(|address| to(link, &peer, name, address)))
         };
         definition.links.iter().filter_map(linked).collect()
     }
@@ -87,12 +81,22 @@ impl Service {
     }
 }
 
-fn address(peer: &Handle) -> Option<IpAddr> {
+/// Where a container that is linked to as `alias` is reached.
+fn address(peer: &Handle, alias: &str) -> Result<IpAddr, Error> {
     let seen = peer.snapshot();
-    seen.progress.state.running()?;
+    let name = &seen.name;
+    if seen.progress.state.running().is_none() {
+        let why = format!("Cannot link to a non running container: /{name} AS {alias}");
+        return Err(Error::Internal(why));
+    }
     let networks = seen.progress.networks.iter();
     let mut bridges = networks.filter(|attachment| attachment.network == BRIDGE);
-    bridges.find_map(|attachment| Some(IpAddr::V4(attachment.lease.as_ref()?.address)))
+    bridges.find_map(|attachment| Some(IpAddr::V4(attachment.lease.as_ref()?.address))).ok_or_else(
+        || {
+            let why = "as it does not belong to the default network";
+            Error::Internal(format!("Cannot link to /{name}, {why}"))
+        },
+    )
 }
 
 fn to(link: &Link, peer: &Handle, name: &str, address: IpAddr) -> Linked {
