@@ -135,14 +135,13 @@ impl Life {
                 self.progress.restart_count = 0;
                 self.begin();
             }
-            Request::Stop => {
+            Request::Stop | Request::Kill => {
                 self.wanted_down();
                 if let State::Restarting(exit) = self.progress.state.clone() {
                     self.turn(State::Exited(exit));
                     self.due = false;
                 }
             }
-            Request::Kill => self.wanted_down(),
             Request::Restart if self.is_running() => {
                 (self.last_run, self.restart_asked) = (true, true);
             }
