@@ -39,7 +39,7 @@ pub(crate) enum Error {
     Ipam(IpamError),
     #[error(transparent)]
     Ipam6(Ipam6Error),
-    /// Docker's text for an address that somebody has.
+    /// Docker's text for an address that somebody has, or that a container can not have.
     #[error("Address already in use")]
     AddressInUse,
     /// Every address of the network is leased. `family` is `IPv4` or `IPv6`.
@@ -81,7 +81,7 @@ impl Error {
 impl From<IpamError> for Error {
     fn from(error: IpamError) -> Self {
         match error {
-            IpamError::InUse(_) | IpamError::NotUsable { .. } => Self::AddressInUse,
+            IpamError::InUse(_) => Self::AddressInUse,
             error => Self::Ipam(error),
         }
     }
@@ -90,7 +90,7 @@ impl From<IpamError> for Error {
 impl From<Ipam6Error> for Error {
     fn from(error: Ipam6Error) -> Self {
         match error {
-            Ipam6Error::InUse(_) | Ipam6Error::NotUsable { .. } => Self::AddressInUse,
+            Ipam6Error::InUse(_) => Self::AddressInUse,
             error => Self::Ipam6(error),
         }
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use api_spec::network::{EndpointIpamConfig, EndpointSettings};
+use runtime::network::ipam::{Ipam6Error, IpamError};
 use runtime::network::{self, Endpoint, EndpointV6, MacvlanMode, NetworkError, Publication};
 use serde::{Deserialize, Serialize};
 
@@ -129,11 +130,19 @@ fn take_addresses(entry: &mut Entry, network: &Network, asked: &Asked) -> Result
     };
     let leases = entry.leases.as_mut().ok_or(Error::NoBridge)?;
     let v4 = match asked.address() {
-        Some(address) => leases.reserve(address).map(|()| address)?,
+        Some(address) => {
+            leases.reserve(address).map(|()| address).map_err(|error| match error {
+                IpamError::NotUsable { .. } => Error::AddressInUse,
+                error => error.into(),
+            })?
+        }
         None => leases.allocate().map_err(|_| none("IPv4"))?,
     };
     let v6 = entry.leases6.as_mut().map(|leases| match asked.address_v6() {
-        Some(address) => leases.reserve(address).map(|()| address).map_err(Error::from),
+        Some(address) => leases.reserve(address).map(|()| address).map_err(|error| match error {
+            Ipam6Error::NotUsable { .. } => Error::AddressInUse,
+            error => error.into(),
+        }),
         None => leases.allocate().map_err(|_| none("IPv6")),
     });
     match v6.transpose() {
