@@ -125,10 +125,17 @@ fn parse_range(text: &str) -> Result<Option<RangeInclusive<u16>>, WishError> {
 /// The ports of the host that containers have.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    /// The socket that keeps a port; none if a port was taken while no daemon was there to hold it.
-    held: HashMap<Publication, Option<OwnedFd>>,
+    held: HashMap<Publication, Hold>,
     /// The ephemeral port given out last.
     last: u16,
+}
+
+#[derive(Debug)]
+struct Hold {
+    /// Keeps the port; none if it was taken while no daemon was there to hold it.
+    _socket: Option<OwnedFd>,
+    /// It leads to its container, or is about to: the rules are to have it.
+    leads: bool,
 }
 
 impl Holds {
@@ -207,7 +214,8 @@ impl Holds {
             })?;
             sockets.push(socket);
         }
-        self.held.extend(wanted.iter().copied().zip(sockets.into_iter().map(Some)));
+        let hold = |socket| Hold { _socket: Some(socket), leads: false };
+        self.held.extend(wanted.iter().copied().zip(sockets.into_iter().map(hold)));
         Ok(())
     }
 
@@ -220,7 +228,7 @@ impl Holds {
                 let port = format!("{host}:{host_port}/{}", protocol.name());
                 tracing::warn!(port, %error, "somebody else has a published port");
             }
-            self.held.insert(*publication, socket.ok());
+            self.held.insert(*publication, Hold { _socket: socket.ok(), leads: true });
         }
     }
 
@@ -230,9 +238,19 @@ impl Holds {
         }
     }
 
+    /// These are published from now on.
+    pub(super) fn lead(&mut self, publications: &[Publication]) {
+        for publication in publications {
+            if let Some(hold) = self.held.get_mut(publication) {
+                hold.leads = true;
+            }
+        }
+    }
+
     /// Every published port.
-    pub(super) fn all(&self) -> Vec<Publication> {
-        self.held.keys().copied().collect()
+    pub(super) fn published(&self) -> Vec<Publication> {
+        let published = self.held.iter().filter(|(_, hold)| hold.leads);
+        published.map(|(publication, _)| *publication).collect()
     }
 
     fn is_allocated(&self, wanted: &Publication) -> bool {
@@ -370,7 +388,7 @@ mod tests {
         let error = holds.take(std::slice::from_ref(&same), address, None).unwrap_err().to_string();
         assert_eq!(error, format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
         holds.give_back(&taken);
-        assert!(holds.all().is_empty());
+        assert!(holds.held.is_empty());
         let other = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
         let error = holds.take(&[same], address, None).unwrap_err().to_string();
         let where_to = format!("127.0.0.1:{port}:172.17.0.2:53/udp");

@@ -57,7 +57,9 @@ impl Rules {
             return Ok(());
         }
         network::let_hairpin(&lease.host_name)?;
-        let state = self.state();
+        // One step for those who compare the two, as the release is.
+        let mut state = self.state();
+        state.holds.lead(&lease.ports);
         match network::publish(&lease.ports) {
             // Somebody flushed the rules a moment ago.
             Err(error) if error.errno() == Some(NO_ENTRY) => state.restore(),
@@ -69,7 +71,7 @@ impl Rules {
     pub(super) fn repair(&self) -> Result<bool, NetworkError> {
         let state = self.state();
         if network::verify_rules(&state.bridges, &state.rules).unwrap_or(false)
-            && network::verify_published(&state.holds.all())?
+            && network::verify_published(&state.holds.published())?
         {
             return Ok(false);
         }
@@ -80,7 +82,7 @@ impl Rules {
     /// Takes out what an earlier daemon left.
     pub(super) fn settle(&self) -> Result<(), NetworkError> {
         let state = self.state();
-        network::restore_published(&state.bridges, &state.holds.all())
+        network::restore_published(&state.bridges, &state.holds.published())
     }
 }
 
@@ -89,6 +91,6 @@ impl State {
         for config in &self.bridges {
             network::ensure_bridge(config)?;
         }
-        network::restore_published(&self.bridges, &self.holds.all())
+        network::restore_published(&self.bridges, &self.holds.published())
     }
 }
