@@ -20,7 +20,8 @@ pub(super) enum Token {
 }
 
 /// Waits until something happens or a limit is reached. A client's first line comes before output that
-/// it may want, output before the process' end, and new clients last, so that indexes hold.
+/// it may want; that the program runs before its output, whose log may block; output before the process' end; and
+/// new clients last, so that indexes hold.
 pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
     let mut files = Vec::with_capacity(6 + monitor.clients.all().len());
     let mut tokens = Vec::with_capacity(files.capacity());
@@ -34,6 +35,10 @@ pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
             add(Token::Client(index), client.socket(), events);
         }
     }
+    if let Phase::Starting { sync, .. } = &monitor.phase {
+        // Only its hanging up counts: what init says before is no reason to wake up.
+        add(Token::Sync, sync.as_fd(), PollFlags::empty());
+    }
     if !monitor.clients.stalled() {
         for (index, output) in monitor.outputs.iter().enumerate() {
             add(Token::Output(index), output.file(), PollFlags::IN);
@@ -42,11 +47,8 @@ pub(super) fn wait(monitor: &Monitor) -> Vec<(Token, PollFlags)> {
     if let Some(file) = monitor.input.waits_for() {
         add(Token::Input, file, PollFlags::OUT);
     }
-    match &monitor.phase {
-        // Only its hanging up counts: what init says before is no reason to wake up.
-        Phase::Starting { sync, .. } => add(Token::Sync, sync.as_fd(), PollFlags::empty()),
-        Phase::Running { .. } => add(Token::Process, monitor.pidfd.as_fd(), PollFlags::IN),
-        Phase::Ended { .. } => {}
+    if let Phase::Running { .. } = &monitor.phase {
+        add(Token::Process, monitor.pidfd.as_fd(), PollFlags::IN);
     }
     if let Some(listener) = monitor.clients.listener() {
         add(Token::Listener, listener, PollFlags::IN);
