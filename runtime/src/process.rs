@@ -15,6 +15,11 @@ use crate::sys;
 /// Longer than the line: some fifty numbers and a name of at most 64 bytes.
 const STAT_MAX: usize = 2048;
 
+/// A bit of field 9, the kernel's flags: in its exit, whatever state it is in. `PF_EXITING` of linux/sched.h.
+const PF_EXITING: u32 = 0x4;
+/// SIGKILL in a mask of signals.
+const SIGKILL_BIT: u64 = 1 << (9 - 1);
+
 /// State and start time of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -33,6 +38,21 @@ pub fn start_ticks(pid: i32) -> u64 {
 pub fn is_alive(pid: i32, start_ticks: u64) -> bool {
     stat(pid)
         .is_some_and(|stat| stat.start_ticks == start_ticks && !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Whether nothing that the process is made of will run again, though it may not have ended: each of its threads is on
+/// its way out, or has a SIGKILL before it. A process that has ended is, too.
+///
+/// The init of a pid namespace stays in this state until all others of the namespace have ended.
+pub fn is_doomed(pid: i32, start_ticks: u64) -> bool {
+    if !is_alive(pid, start_ticks) {
+        return true;
+    }
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let read = |file: &str| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+        is_exiting(&read("stat")) || has_sigkill(&read("status"))
+    })
 }
 
 /// A descriptor of the process that had this pid then; `None` if it is gone, even if another has its pid.
@@ -72,6 +92,19 @@ fn stat(pid: i32) -> Option<Stat> {
     parse(&String::from_utf8_lossy(&line[..count]))
 }
 
+/// Whether a thread with this stat line, empty if it is gone, is in its exit.
+fn is_exiting(stat: &str) -> bool {
+    let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6));
+    flags.is_none_or(|flags| flags.parse().is_ok_and(|flags: u32| flags & PF_EXITING != 0))
+}
+
+/// Whether SIGKILL is pending for a thread, or for its process, with this `/proc/[pid]/status`; proc_pid_status(5).
+fn has_sigkill(status: &str) -> bool {
+    let fields = status.lines().filter_map(|line| line.split_once(":\t"));
+    let mut masks = fields.filter(|(name, _)| matches!(*name, "SigPnd" | "ShdPnd"));
+    masks.any(|(_, mask)| u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & SIGKILL_BIT != 0))
+}
+
 /// The name in field 2 may hold spaces and parentheses: count from the last one.
 fn parse(line: &str) -> Option<Stat> {
     let mut fields = line.rsplit_once(')')?.1.split_whitespace();
@@ -92,5 +125,16 @@ mod tests {
         assert!(start_ticks(1) < start_ticks(own));
         assert!(is_alive(own, start_ticks(own)) && !is_alive(own, 1));
         assert!(open(own, start_ticks(own)).is_some() && open(own, 1).is_none());
+    }
+
+    #[test]
+    fn who_will_not_run_again() {
+        let exiting = "7 (a) b) S 1 7 7 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 424242 99 100";
+        assert!(is_exiting(exiting) && !is_exiting(&exiting.replace("4194564", "4194560")));
+        let status = |mask| format!("Name:\ta\nSigPnd:\t0000000000000000\nShdPnd:\t{mask}\n");
+        assert!(has_sigkill(&status("0000000000004100")));
+        assert!(!has_sigkill(&status("0000000000004000")));
+        let own = std::process::id().cast_signed();
+        assert!(!is_doomed(own, start_ticks(own)) && is_doomed(own, 1));
     }
 }

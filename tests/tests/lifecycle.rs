@@ -1,10 +1,14 @@
 //! Pausing, restarting and renaming containers.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use harness::audit::cgroups_of_container;
 use harness::daemon::Options;
 use harness::{Daemon, eventually, name};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 fn now() -> u64 {
@@ -32,6 +36,11 @@ fn post(daemon: &Daemon, id: &str, verb: &str, status: u16) -> String {
 
 fn status(daemon: &Daemon, id: &str) -> String {
     daemon.inspect(id)["State"]["Status"].as_str().expect("a status").to_owned()
+}
+
+fn pid(daemon: &Daemon, id: &str) -> i32 {
+    let pid = daemon.inspect(id)["State"]["Pid"].as_i64().expect("a pid");
+    i32::try_from(pid).expect("a pid")
 }
 
 /// Counts lines of its log; frozen containers write none.
@@ -117,6 +126,36 @@ fn a_paused_container_hears_signals_that_end_it() {
     assert_eq!(status(&daemon, &id), "paused", "WINCH is not its stop signal");
     post(&daemon, &id, "kill?signal=QUIT", 204);
     assert_eq!(daemon.wait(&id), 8);
+}
+
+/// Its processes are stopped from outside and its init is killed: on version 1 of control groups it dies when they go
+/// on.
+fn freeze_and_kill(id: &str, pid: i32) {
+    // In that order: a hybrid hierarchy has both, and the engine's is the first.
+    let files = [("freezer.state", "FROZEN"), ("cgroup.freeze", "1")];
+    let groups = cgroups_of_container(id);
+    let of_groups = |(name, text)| groups.iter().map(move |group| (group.join(name), text));
+    let freezer = files.into_iter().flat_map(of_groups).find(|(file, _)| file.exists());
+    let (file, text) = freezer.expect("a freezer");
+    fs::write(file, text).expect("a freezer that can be written");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a process");
+}
+
+/// Nobody may stand in the way of an init that is being killed.
+#[test]
+fn who_is_being_killed_is_not_paused() {
+    let Some(mut daemon) = Daemon::ours() else { return };
+    let id = counter(&daemon);
+    freeze_and_kill(&id, pid(&daemon, &id));
+    assert_eq!(post(&daemon, &id, "pause", 409), format!("container {id} is not running"));
+    assert_eq!(daemon.wait(&id), 137);
+    daemon.start_container(&id);
+    lives(&daemon, &id);
+    let init = pid(&daemon, &id);
+    daemon.kill9();
+    freeze_and_kill(&id, init);
+    daemon.start_again(&Options::new());
+    assert_eq!(daemon.wait(&id), 137);
 }
 
 /// A daemon that comes up finds its paused containers paused.

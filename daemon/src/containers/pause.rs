@@ -1,5 +1,8 @@
 //! Pausing: the freezer of the container's control group stops all its processes and lets them go on. Processes that
 //! the kernel is busy with stand only later: until then the actor looks again and again, and does what else is asked.
+//!
+//! An init that is being killed waits for the other processes of its pid namespace, so none may stand in its way: a
+//! container whose init can do nothing but end is not paused any more.
 
 use std::time::Duration;
 
@@ -56,7 +59,10 @@ impl Actor {
     pub(super) fn look_whether_paused(&mut self) {
         let Some(mut pausing) = self.pausing.take() else { return };
         let now = Instant::now();
-        if self.cgroup().stands() {
+        if self.is_doomed() {
+            self.pausing = Some(pausing);
+            self.end_pausing(&Error::not_running(&self.definition.id));
+        } else if self.cgroup().stands() {
             self.set_paused(true);
             self.persist();
             self.tell("pause", &[]);
@@ -108,7 +114,10 @@ impl Actor {
         if self.progress.state.running().is_none() {
             return;
         }
-        let frozen = self.cgroup().is_frozen();
+        let mut frozen = self.cgroup().is_frozen();
+        if frozen && self.is_doomed() {
+            frozen = self.cgroup().thaw().is_err();
+        }
         if frozen != matches!(self.progress.state, State::Paused(_)) {
             self.set_paused(frozen);
             self.persist();
@@ -142,6 +151,11 @@ impl Actor {
         let (service, definition) = (&self.service, &self.definition);
         let path = cgroup_path(&definition.host_config, &service.facts, &definition.id);
         Cgroup::open(&path, &service.host.layout)
+    }
+
+    /// Whether its init can do nothing but end.
+    fn is_doomed(&self) -> bool {
+        self.progress.state.running().is_none_or(signals::is_doomed)
     }
 
     /// Why it failed: the freezer goes with the processes, before the end of the container is heard of.

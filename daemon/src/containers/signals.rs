@@ -51,6 +51,11 @@ pub(super) fn is_alive(running: &Running) -> bool {
     process::is_alive(running.pid, running.start_ticks)
 }
 
+/// Whether the process has ended, or can do nothing but end.
+pub(super) fn is_doomed(running: &Running) -> bool {
+    process::is_doomed(running.pid, running.start_ticks)
+}
+
 /// Sends a signal; says whether the process was there.
 pub(super) fn send(running: &Running, signal: i32) -> bool {
     open(running).is_some_and(|pidfd| process::send_signal(pidfd, signal).is_ok())

@@ -23,9 +23,9 @@ use crate::pull::manifest::{Descriptor, Entry};
 use crate::pull::{ManifestError, json};
 use crate::push::Document;
 use crate::reference::{DEFAULT_TAG, Reference};
+use crate::registry::DEFAULT_CONCURRENT_DOWNLOADS;
 use crate::registry::manifest::MANIFEST_LIMIT;
-use crate::registry::repository::{Access, Repository};
-use crate::registry::{DEFAULT_CONCURRENT_DOWNLOADS, RegistryError};
+use crate::registry::repository::Repository;
 
 /// Manifests and indexes below one name, each as often as it is named.
 const DOCUMENTS_LIMIT: usize = 1000;
@@ -117,7 +117,12 @@ impl Tools<'_> {
         place: &Place,
     ) -> Result<Whole, OfflineError> {
         let (spool, name) = match place {
-            Place::Registry(reference) => return self.every_of_registry(bench, reference).await,
+            Place::Registry(reference) => {
+                let every = async |repository: &Arc<Repository>| {
+                    every_of(bench, repository, reference).await
+                };
+                return self.of_first_that_answers(reference, every).await;
+            }
             Place::Layout(path, name) => (Spool::of_layout(bench.inner(), path)?, name),
             Place::OciArchive(path, name) | Place::DockerArchive(path, name) => {
                 (super::take::read(bench, path)?, name)
@@ -125,28 +130,6 @@ impl Tools<'_> {
         };
         let top = top_of(&spool, place, name.as_deref())?;
         Well::Files(&spool).gather(bench, top).await
-    }
-
-    /// Of the first address that answers.
-    async fn every_of_registry(
-        &self,
-        bench: &Bench,
-        reference: &Reference,
-    ) -> Result<Whole, OfflineError> {
-        let domain = reference.domain();
-        let mut last = None;
-        for endpoint in self.registries.endpoints(domain).await {
-            let credentials = self.credentials.of(domain);
-            let (path, access) = (reference.path(), Access::Pull);
-            let repository =
-                Repository::new(self.registries, &endpoint, path, credentials, access)?;
-            match every_of(bench, &repository, reference).await {
-                Err(error) if endpoint.mirror || !repository.has_answered() => last = Some(error),
-                whole => return whole,
-            }
-        }
-        let nowhere = || RegistryError::protocol(domain, "malformed registry address").into();
-        Err(last.unwrap_or_else(nowhere))
     }
 }
 

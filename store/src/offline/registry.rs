@@ -19,13 +19,24 @@ use crate::registry::{DEFAULT_CONCURRENT_DOWNLOADS, RegistryError};
 const INDEX_DEPTH_LIMIT: usize = 2;
 
 impl Tools<'_> {
-    /// Of the first address that answers.
     pub(super) async fn take_of_registry(
         &self,
         bench: &Bench,
         reference: &Reference,
         want: Want,
     ) -> Result<Taken, OfflineError> {
+        let take = async |repository: &Arc<Repository>| {
+            self.take_of(bench, repository, reference, want).await
+        };
+        self.of_first_that_answers(reference, take).await
+    }
+
+    /// Asks the registry's addresses in turn, until one of them has an answer.
+    pub(super) async fn of_first_that_answers<T>(
+        &self,
+        reference: &Reference,
+        ask: impl AsyncFn(&Arc<Repository>) -> Result<T, OfflineError>,
+    ) -> Result<T, OfflineError> {
         let domain = reference.domain();
         let mut last = None;
         for endpoint in self.registries.endpoints(domain).await {
@@ -33,9 +44,9 @@ impl Tools<'_> {
             let (path, access) = (reference.path(), Access::Pull);
             let repository =
                 Repository::new(self.registries, &endpoint, path, credentials, access)?;
-            match self.take_of(bench, &repository, reference, want).await {
+            match ask(&repository).await {
                 Err(error) if endpoint.mirror || !repository.has_answered() => last = Some(error),
-                taken => return taken,
+                answer => return answer,
             }
         }
         let nowhere = || RegistryError::protocol(domain, "malformed registry address").into();

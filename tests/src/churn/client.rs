@@ -223,7 +223,17 @@ impl<'a> Client<'a> {
         let Some(mut stream) = self.upgrade(answers::EXEC_ATTACHED, &start, Some(&how)) else {
             return;
         };
-        let (bytes, ended) = stream.read_within(PATIENCE);
+        let patience = Instant::now() + PATIENCE;
+        let (mut bytes, mut ended) = (Vec::new(), false);
+        while !ended && Instant::now() < patience {
+            let (more, end) = stream.read_within(WAIT);
+            bytes.extend(more);
+            ended = end;
+            // It stands as long as its container does, and nobody may ever let them go on.
+            if !ended && self.is_paused(id) {
+                return;
+            }
+        }
         let text = whole_frames(&bytes);
         let Some(seen) = self.ask(answers::EXEC_INSPECT, "GET", &look, None) else { return };
         let seen = seen.json();
@@ -236,6 +246,12 @@ impl<'a> Client<'a> {
                 self.world.found(format!("exec {exec} of {id} exits with {code}: {seen}"));
             }
         }
+    }
+
+    fn is_paused(&mut self, id: &str) -> bool {
+        let path = format!("/containers/{id}/json");
+        let seen = self.ask(answers::INSPECT, "GET", &path, None);
+        seen.is_some_and(|seen| seen.json()["State"]["Paused"] == true)
     }
 
     fn upgrade(&mut self, kind: Kind, path: &str, body: Option<&Value>) -> Option<Hijack> {
