@@ -184,6 +184,11 @@ impl Containers {
         })))
     }
 
+    /// Whether the containers' control groups are of version 2.
+    pub(crate) fn cgroup_v2(&self) -> bool {
+        self.0.facts.cgroup_v2
+    }
+
     /// Takes the stored containers over: those that run go on, those that ended meanwhile get their end. Must run
     /// within the async runtime; does not wait for any container.
     pub(crate) fn adopt(&self) -> Result<(), Error> {

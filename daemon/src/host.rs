@@ -34,9 +34,12 @@ pub(crate) fn memory_bytes() -> u64 {
     info.totalram.saturating_mul(u64::from(info.mem_unit.max(1)))
 }
 
-/// Processors that the daemon may use.
+/// Processors that the daemon may run on (sched_getaffinity(2)), whatever share of them it has.
 pub(crate) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    let set = rustix::thread::sched_getaffinity(None);
+    // More than such a set can name.
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    set.map_or_else(|_| all(), |set| set.count() as usize)
 }
 
 /// Name and version of the operating system (os-release(5)).

@@ -1,4 +1,4 @@
-//! `GET /info` (1.24): the host, the daemon and what it can do. Everything is read when asked.
+//! `GET /info` (1.24): the host, the daemon and what it can do. What may change is read when asked.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use api_spec::system::{
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use runtime::cgroup::Layout;
 
 use crate::app::App;
 use crate::config::LogLevel;
@@ -41,7 +40,7 @@ fn gather(app: &App, api: Api) -> Info {
     let counts = app.containers.counts();
     let (open_files, threads) = host::own_usage();
     let (system, system_version) = host::operating_system();
-    let cgroup_v2 = matches!(runtime::cgroup::layout(), Layout::V2 { .. });
+    let cgroup_v2 = app.containers.cgroup_v2();
     let older = !api.since(TRIMMED_SINCE);
     let forwarding = host::sysctl("net/ipv4/ip_forward");
     let commit = || Commit { id: String::new(), expected: older.then(String::new) };
