@@ -62,7 +62,11 @@ pub struct Write {
 
 /// What an update replaced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replaced(Vec<Write>);
+pub struct Replaced {
+    limits: Vec<Write>,
+    /// Was told of the new limits, and has to be told of the old ones.
+    unit: Option<systemd::Unit>,
+}
 
 /// Access to device nodes: allowed or denied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,19 +328,22 @@ impl Cgroup {
     }
 
     /// Sets the limits of another plan; those that it does not name stay. Device rules stay too. If one is refused,
-    /// those that were written before it are taken back, except for what systemd was told.
+    /// by systemd or by the kernel, those before it are taken back.
     pub fn update(&self, plan: &CgroupPlan) -> Result<Replaced, CgroupError> {
-        let replaced = Replaced(match &self.groups {
+        self.update_telling(plan, &tell)
+    }
+
+    /// `tell` tells systemd.
+    fn update_telling(&self, plan: &CgroupPlan, tell: &Tell) -> Result<Replaced, CgroupError> {
+        let limits = match &self.groups {
             Groups::V1(groups) => groups.present(&plan.limits)?,
             Groups::V2(group) => group.present(&plan.limits)?,
-        });
-        if let Some(unit) = &plan.unit {
-            unit.set(plan)
-                .map_err(|source| CgroupError::Systemd { unit: unit.name.clone(), source })?;
-        }
-        if let Err(error) = self.limit(&plan.limits) {
+        };
+        let replaced = Replaced { limits, unit: plan.unit.clone() };
+        let told = plan.unit.as_ref().map_or(Ok(()), |unit| tell(unit, &plan.limits));
+        if let Err(error) = told.and_then(|()| self.limit(&plan.limits)) {
             // The first error is the one to tell; what is refused twice stays.
-            let _ = self.restore(&replaced);
+            let _ = self.restore_telling(&replaced, tell);
             return Err(error);
         }
         Ok(replaced)
@@ -344,7 +351,13 @@ impl Cgroup {
 
     /// Takes an update back.
     pub fn restore(&self, replaced: &Replaced) -> Result<(), CgroupError> {
-        self.limit(&replaced.0)
+        self.restore_telling(replaced, &tell)
+    }
+
+    /// The group has its limits again even if systemd does not answer.
+    fn restore_telling(&self, replaced: &Replaced, tell: &Tell) -> Result<(), CgroupError> {
+        let told = replaced.unit.as_ref().map_or(Ok(()), |unit| tell(unit, &replaced.limits));
+        self.limit(&replaced.limits).and(told)
     }
 
     fn limit(&self, limits: &[Write]) -> Result<(), CgroupError> {
@@ -368,3 +381,13 @@ impl Cgroup {
         ended
     }
 }
+
+/// Tells systemd of a unit's limits.
+type Tell = dyn Fn(&systemd::Unit, &[Write]) -> Result<(), CgroupError>;
+
+fn tell(unit: &systemd::Unit, limits: &[Write]) -> Result<(), CgroupError> {
+    unit.set(limits).map_err(|source| CgroupError::Systemd { unit: unit.name.clone(), source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CgroupPlan, Layout};
+use super::{CgroupPlan, Layout, Write};
 use crate::plan::PlanError;
 use bus::{Bus, Value};
 
@@ -126,8 +126,8 @@ impl Unit {
     }
 
     /// Tells systemd of other limits.
-    pub(super) fn set(&self, plan: &CgroupPlan) -> Result<(), BusError> {
-        let settings = properties::of_limits(&plan.limits);
+    pub(super) fn set(&self, limits: &[Write]) -> Result<(), BusError> {
+        let settings = properties::of_limits(limits);
         if settings.is_empty() {
             return Ok(());
         }
