@@ -11,6 +11,8 @@ use harness::audit::{cgroups_of_container, pids_of_container};
 use harness::daemon::Options;
 use harness::{Client, Daemon, becomes, eventually};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -57,6 +59,21 @@ fn is_given_up(daemon: &Daemon, id: &str, what: &str) {
     assert_eq!(pids_of_container(id), [0_u32; 0]);
     let gone = becomes(Duration::from_secs(5), || cgroups_of_container(id).is_empty());
     assert!(gone, "{:?}", cgroups_of_container(id));
+}
+
+/// The monitors of containers in a network namespace, which each daemon has of its own here.
+fn monitors(netns: &Path) -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").expect("/proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let is_one = |pid: &i32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.trim() == "jocker-monitor" && netns_of(*pid).is_some_and(|own| own == netns)
+    };
+    pids.filter(is_one).map(Pid::from_raw).collect()
+}
+
+fn netns_of(pid: impl std::fmt::Display) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/net")).ok()
 }
 
 fn bind(source: &Path) -> Value {
@@ -134,4 +151,63 @@ fn a_start_that_was_begun_by_a_daemon_before_is_given_up_too() {
     let gone = becomes(Duration::from_secs(5), || pids_of_container(&id).is_empty());
     assert!(gone, "{:?}", pids_of_container(&id));
     assert_eq!(daemon.run(&json!({ "Cmd": ["sh", "-c", "exit 4"] })).code, 4);
+}
+
+/// Nobody but the daemon before knew its pid.
+#[test]
+fn a_monitor_that_hung_before_there_was_an_init_is_ended_by_the_next_daemon() {
+    let options = Options::new().arg("--start-timeout").arg("4");
+    let Some(mut daemon) = options.clone().start() else { return };
+    let netns = netns_of(daemon.pid()).expect("a network namespace");
+    let id = daemon.create(&json!({ "Cmd": ["true"] }));
+    let others = daemon.sleeper();
+    let before = monitors(&netns);
+    let silent = Silent::at(&daemon.data_root().join("containers").join(&id).join("upper"));
+    let (socket, path) = (daemon.socket().to_owned(), format!("/containers/{id}/start"));
+    let starting = std::thread::spawn(move || Client::new(&socket).post(&path).status);
+    let hung = eventually("a monitor", Duration::from_secs(10), || {
+        monitors(&netns).into_iter().find(|pid| !before.contains(pid))
+    });
+    daemon.kill9();
+    let _no_answer = starting.join();
+    assert_eq!(pids_of_container(&id), [0_u32; 0]);
+    daemon.start_again(&options);
+    let error = eventually("the end of the start", Duration::from_secs(20), || {
+        let error = daemon.inspect(&id)["State"]["Error"].as_str().map(str::to_owned);
+        error.filter(|error| !error.is_empty())
+    });
+    let what = format!("monitor, root file system and control groups (pid {hung}: ");
+    assert!(error.contains(&what) && error.ends_with("no answer after 4 s"), "{error}");
+    let gone = becomes(Duration::from_secs(5), || monitors(&netns) == before);
+    assert!(gone, "{:?} beside {before:?}", monitors(&netns));
+    assert_eq!(daemon.inspect(&others)["State"]["Running"], true);
+    drop(silent);
+    daemon.start_container(&id);
+    assert_eq!(daemon.wait(&id), 0);
+}
+
+#[test]
+fn a_container_is_killed_whose_monitor_hangs() {
+    let Some(mut daemon) = Daemon::ours() else { return };
+    let netns = netns_of(daemon.pid()).expect("a network namespace");
+    let others = daemon.sleeper();
+    let before = monitors(&netns);
+    let id = daemon.sleeper();
+    let hung = monitors(&netns).into_iter().find(|pid| !before.contains(pid));
+    kill(hung.expect("a monitor"), Signal::SIGSTOP).expect("kill");
+    daemon.kill9();
+    daemon.start_again(&Options::new());
+    assert_eq!(daemon.inspect(&id)["State"]["Running"], true);
+    let begin = Instant::now();
+    daemon.http().post(&format!("/containers/{id}/kill")).expect(204);
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+    let state = daemon.inspect(&id)["State"].clone();
+    let shown = (&state["Status"], &state["ExitCode"], &state["Error"]);
+    let gone = "the container's monitor has gone";
+    assert_eq!(shown, (&json!("exited"), &json!(137), &json!(gone)), "{state}");
+    let gone = becomes(Duration::from_secs(5), || monitors(&netns) == before);
+    assert!(gone, "{:?} beside {before:?}", monitors(&netns));
+    assert_eq!(daemon.inspect(&others)["State"]["Running"], true);
+    daemon.start_container(&id);
+    daemon.http().delete(&format!("/containers/{id}?force=1")).expect(204);
 }

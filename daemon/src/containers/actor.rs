@@ -37,6 +37,8 @@ pub(super) struct Waiting {
 pub(super) struct Stopping {
     /// When SIGKILL follows; `None`: never, or it was sent.
     pub(super) kill_at: Option<Instant>,
+    /// When the end should have been heard of; `None` before SIGKILL.
+    pub(super) end_by: Option<Instant>,
     /// Asked for by a stop, not only a kill.
     pub(super) gently: bool,
     pub(super) replies: Vec<Reply>,
@@ -161,7 +163,8 @@ impl Actor {
     pub(super) async fn run(mut self) {
         while !matches!(self.progress.state, State::Removed(_)) {
             let look = self.pausing.as_ref().map(|pausing| pausing.next_look);
-            let deadlines = [look, self.stopping.kill_at, self.restart_at, self.start_limit];
+            let Stopping { kill_at, end_by, .. } = self.stopping;
+            let deadlines = [look, kill_at, end_by, self.restart_at, self.start_limit];
             let deadline = deadlines.into_iter().flatten().min();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -288,6 +291,8 @@ impl Actor {
             self.start_hangs().await;
         } else if self.stopping.kill_at.take_if(passed).is_some() {
             self.kill_now();
+        } else if self.stopping.end_by.take_if(passed).is_some() {
+            self.end_not_heard().await;
         } else if self.restart_at.take_if(passed).is_some() {
             self.progress.restart_count += 1;
             self.start().await;

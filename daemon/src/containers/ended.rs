@@ -57,6 +57,9 @@ impl Actor {
         }
         let running = self.progress.state.running();
         let was_there = running.is_some_and(|running| signals::open(running).is_some());
+        if self.control.take().is_some() {
+            self.end_monitors();
+        }
         self.clear_cgroup().await;
         if let Some(record) = self.new_record() {
             return self.ended(&record).await;

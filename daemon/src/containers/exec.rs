@@ -308,7 +308,7 @@ impl Service {
         let mut control = Control::new(control).map_err(Error::internal)?;
         loop {
             let Ok(said) = tokio::time::timeout(self.start_limit, control.next()).await else {
-                end_monitor(monitor);
+                monitor.into_iter().for_each(end_monitor);
                 let limit = self.start_limit.as_secs();
                 let why = format!("start of exec {}: no answer after {limit} s", exec.id);
                 return Err(Error::Internal(why));

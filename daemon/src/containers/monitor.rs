@@ -1,5 +1,7 @@
 //! The daemon's side of a monitor's socket: where it is, how to connect, what comes over it.
 
+mod listeners;
+
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,6 +16,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::codec::{FramedRead, LinesCodec};
+
+pub(super) use listeners::{is_monitor, listeners};
 
 use super::handle::Streams;
 use super::signals;
@@ -54,14 +58,14 @@ impl RunDir {
 
     /// Binds the monitor's socket; an old one is replaced, an old exit record removed.
     pub(super) fn bind(&self) -> io::Result<UnixListener> {
-        let directory = self.open()?;
+        let root = self.open_root()?;
         for stale in [SOCKET, RECORD] {
             match fs::remove_file(self.path.join(stale)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        let path = short(&directory);
+        let path = self.short(&root);
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         Ok(listener)
@@ -69,8 +73,8 @@ impl RunDir {
 
     /// Connects to the monitor and says what for. It may not have accepted yet.
     pub(super) fn connect(&self, role: Role) -> io::Result<StdStream> {
-        let directory = self.open()?;
-        let mut stream = StdStream::connect(short(&directory))?;
+        let root = self.open_root()?;
+        let mut stream = StdStream::connect(self.short(&root))?;
         let mut hello = serde_json::to_vec(&Hello { version: protocol::VERSION, role })?;
         hello.push(b'\n');
         stream.write_all(&hello)?;
@@ -101,16 +105,19 @@ impl RunDir {
         }
     }
 
-    fn open(&self) -> io::Result<OwnedFd> {
+    fn open_root(&self) -> io::Result<OwnedFd> {
+        let root = self.path.parent().unwrap_or(&self.path);
         let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY;
         let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        Ok(fs::OpenOptions::new().read(true).custom_flags(flags).open(&self.path)?.into())
+        Ok(fs::OpenOptions::new().read(true).custom_flags(flags).open(root)?.into())
     }
-}
 
-/// The socket's path through the directory's descriptor: socket addresses hold 107 bytes only (unix(7)).
-fn short(directory: &OwnedFd) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))
+    /// The socket's path through the root's descriptor: socket addresses hold 107 bytes only (unix(7)). The kernel shows it
+    /// as the socket's name, by which [`listeners`] knows whose it is.
+    fn short(&self, root: &OwnedFd) -> PathBuf {
+        let own = Path::new(self.path.file_name().unwrap_or_default()).join(SOCKET);
+        PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd())).join(own)
+    }
 }
 
 /// A connection to a monitor that is still to be made: our end, and the monitor's for the launch.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::actor::Actor;
+use super::actor::{Actor, Stopping};
 use super::error::Error;
 use super::handle::{Outcome, Reply};
 use super::restart;
@@ -13,6 +13,9 @@ use super::state::State;
 
 /// Seconds between the stop signal and SIGKILL when neither client nor container says.
 pub(super) const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
+/// From SIGKILL to the news of the end. A monitor may wait 30 s for a client that does not read, and some more for the
+/// last output.
+const END_LIMIT: Duration = Duration::from_secs(40);
 
 impl Actor {
     /// The stop signal now, SIGKILL after the timeout. The reply goes out at the end of the container.
@@ -111,6 +114,26 @@ impl Actor {
     pub(super) fn kill_now(&mut self) {
         self.stopping.kill_at = None;
         self.signal(SIGKILL);
+        if self.stopping.end_by.is_none() {
+            self.stopping.end_by = Instant::now().checked_add(END_LIMIT);
+        }
+    }
+
+    /// SIGKILL came to nothing. If it is the monitor that hangs, that is ended; if the kernel does not let the container
+    /// end, whoever waits for it hears so.
+    pub(super) async fn end_not_heard(&mut self) {
+        let Some(running) = self.progress.state.running() else { return };
+        if !signals::is_alive(running) {
+            return self.monitor_gone().await;
+        }
+        let (id, pid, limit) = (&self.definition.id, running.pid, END_LIMIT.as_secs());
+        let why = format!("cannot kill container {id}: pid {pid} is there {limit} s after SIGKILL");
+        tracing::error!(container.id = id, why, "a container does not end");
+        let why = Error::Internal(why);
+        let Stopping { replies, restarts, .. } = std::mem::take(&mut self.stopping);
+        for reply in replies.into_iter().chain(restarts).chain(std::mem::take(&mut self.removing)) {
+            _ = reply.send(Err(why.clone()));
+        }
     }
 
     fn signal(&mut self, signal: i32) -> bool {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::FAILED_EXIT_CODE;
 use crate::containers::actor::Actor;
 use crate::containers::error::Error;
+use crate::containers::monitor::{is_monitor, listeners};
 use crate::containers::prepare::Launched;
 use crate::containers::signals::SIGKILL;
 use crate::containers::state::State;
@@ -113,15 +114,23 @@ impl Actor {
         let why = format!("start of container: {stuck}: no answer after {limit} s");
         tracing::error!(container.id = self.definition.id, why, "a start is given up");
         self.control = None;
-        // Whoever inherited the start knows the monitor by its child alone.
-        end_monitor(self.monitor.take().or_else(|| self.parent_of_init()));
+        self.end_monitors();
         self.clear_cgroup().await;
         self.failed(FAILED_EXIT_CODE, Error::Internal(why)).await;
     }
 
-    fn parent_of_init(&self) -> Option<MonitorPid> {
-        let init = *self.cgroup().pids().ok()?.first()?;
-        status(init, "PPid:")?.parse().ok().map(MonitorPid)
+    /// Ends a monitor that hangs.
+    pub(in crate::containers) fn end_monitors(&mut self) {
+        self.known_monitors().into_iter().for_each(end_monitor);
+        self.monitor = None;
+    }
+
+    /// Its monitor. Whoever inherited the start knows it by its socket alone.
+    fn known_monitors(&self) -> Vec<MonitorPid> {
+        match self.monitor {
+            Some(monitor) => vec![monitor],
+            None => listeners(&self.definition.id),
+        }
     }
 
     /// The step that hangs, and in what state the process is that does it.
@@ -132,7 +141,7 @@ impl Actor {
         };
         match self.cgroup().pids().unwrap_or_default().first() {
             Some(init) => of("init, mounts and program", *init),
-            None => match self.monitor {
+            None => match self.known_monitors().first() {
                 Some(monitor) => of("monitor, root file system and control groups", monitor.0),
                 None => "monitor, root file system and control groups".to_owned(),
             },
@@ -141,11 +150,9 @@ impl Actor {
 }
 
 /// Ends a monitor that has not answered, if the pid is still that of one: it must not go on when it wakes up.
-pub(in crate::containers) fn end_monitor(monitor: Option<MonitorPid>) {
-    let Some(MonitorPid(pid)) = monitor else { return };
+pub(in crate::containers) fn end_monitor(MonitorPid(pid): MonitorPid) {
     let Some(pidfd) = process::open(pid, process::start_ticks(pid)) else { return };
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.trim() == "jocker-monitor" {
+    if is_monitor(pid) {
         // Ended already is as good.
         _ = process::send_signal(pidfd, SIGKILL);
     }
