@@ -1,7 +1,7 @@
 //! `kill -9` of the daemon: containers go on, and the next daemon knows them and how they ended.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use harness::churn::launchers;
 use harness::daemon::Options;
@@ -187,4 +187,71 @@ fn starts_at_the_same_time_outlive_the_launcher() {
         assert_eq!(daemon.wait(id), 4);
         assert_eq!(daemon.logs(id).stdout, "one\n", "it ran once");
     }
+}
+
+/// Policies and `--rm` are carried out, and everybody hears of the ends.
+#[test]
+fn what_follows_an_end_that_nobody_saw_is_done() {
+    let Some(mut daemon) = Daemon::ours() else { return };
+    let begin = now();
+    // The first run ends while there is no daemon, the second one stays.
+    let place = tempfile::TempDir::new().expect("a directory");
+    let launch = |name: &str, policy: Value, code: u8| {
+        let script = format!(
+            "[ -e /shared/{name} ] && exec sleep 1000; touch /shared/{name}; sleep 2; exit {code}"
+        );
+        daemon.launch(&json!({ "Cmd": ["sh", "-c", script], "StopSignal": "SIGKILL",
+            "HostConfig": { "Binds": [format!("{}:/shared", place.path().display())],
+                "RestartPolicy": policy } }))
+    };
+    let policy = |name: &str| json!({ "Name": name, "MaximumRetryCount": 0 });
+    let again = [
+        (launch("always", policy("always"), 0), 0),
+        (launch("unless-stopped", policy("unless-stopped"), 3), 3),
+        (launch("on-failure", policy("on-failure"), 4), 4),
+    ];
+    let rests = [(launch("fine", policy("on-failure"), 0), 0), (launch("no", policy("no"), 5), 5)];
+    let removed = daemon.launch(&json!({ "Cmd": ["sh", "-c", "sleep 2; exit 6"],
+        "HostConfig": { "AutoRemove": true } }));
+    let all: Vec<String> = again.iter().chain(&rests).map(|(id, _)| id.clone()).collect();
+    let pids: Vec<Value> =
+        all.iter().map(|id| daemon.inspect(id)["State"]["Pid"].clone()).collect();
+    daemon.kill9();
+    eventually("all have ended", Duration::from_secs(20), || {
+        pids.iter().all(|pid| !alive(pid)).then_some(())
+    });
+    daemon.start_again(&Options::new());
+    for ((id, _), pid) in again.iter().zip(&pids) {
+        eventually("another run", Duration::from_secs(10), || {
+            let state = daemon.inspect(id)["State"].clone();
+            (state["Status"] == "running" && state["Pid"] != *pid).then_some(())
+        });
+    }
+    for (id, code) in &rests {
+        let state = daemon.inspect(id)["State"].clone();
+        let shown = (&state["Status"], &state["ExitCode"]);
+        assert_eq!(shown, (&json!("exited"), &json!(code)), "{state}");
+    }
+    eventually("the removal", Duration::from_secs(10), || {
+        (daemon.http().get(&format!("/containers/{removed}/json")).status == 404).then_some(())
+    });
+    let path = format!("/events?since={begin}&until={}", now() + 2);
+    let events = daemon.http().get(&path).expect(200).json_lines();
+    let has = |id: &str, action: &str, code: Option<&str>| {
+        events.iter().any(|event| {
+            let told = event["Actor"]["Attributes"]["exitCode"].as_str();
+            event["Actor"]["ID"] == id
+                && event["Action"] == action
+                && code.is_none_or(|code| told == Some(code))
+        })
+    };
+    for (id, code) in again.iter().chain(&rests).map(|(id, code)| (id.as_str(), *code)) {
+        assert!(has(id, "die", Some(&code.to_string())), "{id} {code}: {events:?}");
+    }
+    assert!(again.iter().all(|(id, _)| has(id, "start", None)), "{events:?}");
+    assert!(has(&removed, "die", Some("6")) && has(&removed, "destroy", None), "{events:?}");
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
 }
