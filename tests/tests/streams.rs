@@ -55,6 +55,7 @@ fn much_goes_in_and_out_of_the_stock_client_whole() {
         for number in 0..blocks {
             to.write_all(&block(number)).expect("a block goes in");
         }
+        to
     });
     let mut memory = Vec::new();
     for number in 0..blocks {
@@ -69,7 +70,8 @@ fn much_goes_in_and_out_of_the_stock_client_whole() {
             ));
         }
     }
-    writer.join().expect("all goes in");
+    // Whose memory is looked at must not have ended: stdin is closed now, not before.
+    drop(writer.join().expect("all goes in"));
     assert_eq!(from.read(&mut [0; 1]).expect("the end"), 0);
     assert_eq!(client.wait().expect("the client's end").code(), Some(0));
     if let [(daemon_before, monitor_before), (daemon_after, monitor_after)] = memory[..] {
