@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use rustix::mount::MountPropagationFlags;
 use serde_json::json;
 
 use super::*;
@@ -142,11 +143,11 @@ fn mounts_do_not_spread_on_a_shared_host() {
     if !possible() {
         return;
     }
-    // This thread's own namespace plays the host.
+    // This thread's own namespace plays the host; what others mount on the real one does not come here.
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
-    let shared = rustix::mount::MountPropagationFlags::SHARED;
-    let all = shared | rustix::mount::MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", all).unwrap();
+    for kind in [MountPropagationFlags::PRIVATE, MountPropagationFlags::SHARED] {
+        rustix::mount::mount_change("/", kind | MountPropagationFlags::REC).unwrap();
+    }
     let table = || fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     let source = tempfile::tempdir().unwrap();
     let mut container = Container::new("sleep 0.1");
