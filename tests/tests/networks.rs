@@ -344,6 +344,9 @@ fn is_connected_and_disconnected_while_running() {
     assert!(!hosts.stdout.contains(text(&seen, "IPAddress")), "{}", hosts.stdout);
     let twice = second.disconnect(&id).expect(500).message();
     assert_eq!(twice, format!("container {id} is not connected to network {}", second.name));
+    let leave = json!({ "Container": id });
+    let host = daemon.http().post_json("/networks/host/disconnect", &leave).expect(500).message();
+    assert_eq!(host, format!("container {id} is not connected to network host"));
     let nobody = second.connect("no-such-container", &json!({})).expect(404).message();
     assert_eq!(nobody, "No such container: no-such-container");
 }

@@ -116,7 +116,8 @@ impl Actor {
     }
 
     fn may_disconnect(&self, network: &Network, running: bool) -> Result<(), Error> {
-        if running && network.driver == Driver::Host {
+        let own = mode(&self.definition.host_config.network_mode);
+        if running && network.driver == Driver::Host && own == Mode::Host {
             return Err(Error::Invalid(
                 "container cannot be disconnected from host network or connected to host network"
                     .to_owned(),
