@@ -156,9 +156,17 @@ fn is_frozen(group: &Path) -> bool {
     read("freezer.state").trim() == "FROZEN" || read("cgroup.freeze").trim() == "1"
 }
 
-/// One monitor a running container, none without.
+/// One monitor a running container, none without. The containers that were paused go on first: with them stand execs,
+/// and their monitors.
 fn monitors(daemon: &Daemon, world: &World) {
-    let up = |state: &Value| matches!(state.as_str(), Some("running" | "paused"));
+    for paused in daemon.list_all().iter().filter(|container| container["State"] == "paused") {
+        let id = paused["Id"].as_str().unwrap_or_default();
+        let answer = daemon.http().post(&format!("/containers/{id}/unpause"));
+        if answer.status != 204 {
+            world.found(format!("unpause of {paused}: {}", answer.text()));
+        }
+    }
+    let up = |state: &Value| matches!(state.as_str(), Some("running"));
     let (mut expected, mut found) = (0, Vec::new());
     let matches = becomes(RESTS, || {
         let listed = daemon.list_all();
