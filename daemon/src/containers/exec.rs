@@ -223,14 +223,18 @@ impl Exec {
         let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited { .. })).await;
     }
 
-    /// Whether the start has failed because the container's namespaces went away meanwhile: then the container's end
-    /// is about to be heard of.
+    /// Whether the start has failed because the container's namespaces went away meanwhile.
     async fn lost_its_container(&self, error: &StepError) -> bool {
-        let mut seen = self.container.snapshot.clone();
-        let ended = seen.wait_for(|seen| seen.progress.state.running().is_none());
         error.kind == StepErrorKind::Other
             && matches!(error.errno, None | Some(libc::ESRCH))
-            && tokio::time::timeout(LOST_LIMIT, ended).await.is_ok()
+            && self.container_ends().await
+    }
+
+    /// Whether the container has ended: its end is about to be heard of.
+    async fn container_ends(&self) -> bool {
+        let mut seen = self.container.snapshot.clone();
+        let ended = seen.wait_for(|seen| seen.progress.state.running().is_none());
+        tokio::time::timeout(LOST_LIMIT, ended).await.is_ok()
     }
 
     /// The streams that an attached client gets.
@@ -332,6 +336,11 @@ impl Service {
                     return Ok(stream);
                 }
                 Some(MonitorState::Starting | MonitorState::LogLost { .. }) => {}
+                // Monitor and init are one memory until the program runs: an init that is killed in the middle may
+                // take the monitor along.
+                None if exec.container_ends().await => {
+                    return Err(Error::not_running(exec.container.id()));
+                }
                 Some(MonitorState::Unsupported { .. }) | None => {
                     return Err(Error::Internal(format!(
                         "the monitor of exec {} has gone",
