@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,16 +16,18 @@ use crate::sys;
 /// Longer than the line: some fifty numbers and a name of at most 64 bytes.
 const STAT_MAX: usize = 2048;
 
-/// A bit of field 9, the kernel's flags: in its exit, whatever state it is in. `PF_EXITING` of linux/sched.h.
+/// A bit of the kernel's flags: in its exit. `PF_EXITING` of linux/sched.h.
 const PF_EXITING: u32 = 0x4;
 /// SIGKILL in a mask of signals.
 const SIGKILL_BIT: u64 = 1 << (9 - 1);
 
-/// State and start time of a process.
+/// State and start time of a process or of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     /// `R`, `S`, `Z`, …
     pub(crate) state: char,
+    /// In its exit, whatever state it is in.
+    is_exiting: bool,
     /// Clock ticks since boot: with the pid, it names a process for good.
     pub(crate) start_ticks: u64,
 }
@@ -50,8 +53,9 @@ pub fn is_doomed(pid: i32, start_ticks: u64) -> bool {
     }
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
     threads.flatten().all(|thread| {
-        let read = |file: &str| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
-        is_exiting(&read("stat")) || has_sigkill(&read("status"))
+        let thread = thread.path();
+        stat_in(&thread).is_none_or(|stat| stat.is_exiting)
+            || fs::read_to_string(thread.join("status")).is_ok_and(|status| has_sigkill(&status))
     })
 }
 
@@ -87,15 +91,13 @@ pub(crate) fn wait_for_end(process: impl AsFd, limit: Duration) -> io::Result<bo
 }
 
 fn stat(pid: i32) -> Option<Stat> {
-    let mut line = [0; STAT_MAX];
-    let count = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
-    parse(&String::from_utf8_lossy(&line[..count]))
+    stat_in(Path::new(&format!("/proc/{pid}")))
 }
 
-/// Whether a thread with this stat line, empty if it is gone, is in its exit.
-fn is_exiting(stat: &str) -> bool {
-    let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6));
-    flags.is_none_or(|flags| flags.parse().is_ok_and(|flags: u32| flags & PF_EXITING != 0))
+fn stat_in(directory: &Path) -> Option<Stat> {
+    let mut line = [0; STAT_MAX];
+    let count = fs::File::open(directory.join("stat")).ok()?.read(&mut line).ok()?;
+    parse(&String::from_utf8_lossy(&line[..count]))
 }
 
 /// Whether SIGKILL is pending for a thread, or for its process, with this `/proc/[pid]/status`; proc_pid_status(5).
@@ -109,7 +111,10 @@ fn has_sigkill(status: &str) -> bool {
 fn parse(line: &str) -> Option<Stat> {
     let mut fields = line.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    Some(Stat { state, start_ticks: fields.nth(18)?.parse().ok()? })
+    // Fields 9 and 22.
+    let flags: u32 = fields.nth(5)?.parse().ok()?;
+    let start_ticks = fields.nth(12)?.parse().ok()?;
+    Some(Stat { state, is_exiting: flags & PF_EXITING != 0, start_ticks })
 }
 
 #[cfg(test)]
@@ -119,7 +124,8 @@ mod tests {
     #[test]
     fn lines() {
         let line = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 424242 99 100";
-        assert_eq!(parse(line), Some(Stat { state: 'S', start_ticks: 424_242 }));
+        let seen = Stat { state: 'S', is_exiting: false, start_ticks: 424_242 };
+        assert_eq!(parse(line), Some(seen));
         assert_eq!(parse("7 (a"), None);
         let own = std::process::id().cast_signed();
         assert!(start_ticks(1) < start_ticks(own));
@@ -130,6 +136,7 @@ mod tests {
     #[test]
     fn who_will_not_run_again() {
         let exiting = "7 (a) b) S 1 7 7 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 424242 99 100";
+        let is_exiting = |line: &str| parse(line).unwrap().is_exiting;
         assert!(is_exiting(exiting) && !is_exiting(&exiting.replace("4194564", "4194560")));
         let status = |mask| format!("Name:\ta\nSigPnd:\t0000000000000000\nShdPnd:\t{mask}\n");
         assert!(has_sigkill(&status("0000000000004100")));

@@ -65,3 +65,13 @@ pub fn processes_in(wanted: &str) -> Vec<u32> {
         })
         .collect()
 }
+
+/// Pids of the monitors in this thread's network namespace: those of its own daemon.
+pub fn monitors() -> Vec<u32> {
+    let mut found = processes_in(&namespace());
+    found.retain(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim() == "jocker-monitor")
+    });
+    found
+}

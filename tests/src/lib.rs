@@ -45,4 +45,4 @@ pub use client::{Answer, Client};
 pub use daemon::{Daemon, IMAGE, name};
 pub use docker::Run;
 pub use network::Network;
-pub use patience::{becomes, eventually};
+pub use patience::{becomes, eventually, now};

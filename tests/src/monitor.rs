@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::daemon::Daemon;
-use crate::isolation::{namespace, processes_in};
+use crate::isolation::monitors;
 
 /// What a monitor of version 1 and its clients said.
 const VERSION_1: &str = include_str!("../../runtime/tests/data/monitor-1.txt");
@@ -60,12 +60,9 @@ impl FakeMonitor {
     /// the container, before the daemon died.
     #[track_caller]
     pub fn replace(daemon: &Daemon, id: &str, state: &Value, plays: Plays) -> Self {
-        for pid in processes_in(&namespace()) {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if name.trim() == "jocker-monitor" {
-                let pid = Pid::from_raw(i32::try_from(pid).expect("a pid"));
-                kill(pid, Signal::SIGKILL).expect("the monitor's end");
-            }
+        for pid in monitors() {
+            let pid = Pid::from_raw(i32::try_from(pid).expect("a pid"));
+            kill(pid, Signal::SIGKILL).expect("the monitor's end");
         }
         let path = daemon.exec_root().join("containers").join(id).join("monitor.sock");
         fs::remove_file(&path).expect("the monitor's socket");

@@ -1,9 +1,14 @@
-//! Waiting for something to become true, with an end.
+//! Time: now, and waiting for something to become true, with an end.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Seconds since 1970, as the times are between which events are asked for.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+}
 
 /// Looks until `look` gives a value; panics with `what` when `limit` has passed.
 #[track_caller]

@@ -1,13 +1,9 @@
 //! Events: what happened, as it happens and later.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use harness::{Daemon, IMAGE, name};
+use harness::{Daemon, IMAGE, name, now};
 use serde_json::{Value, json};
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
-}
 
 fn filters(value: &Value) -> String {
     value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()

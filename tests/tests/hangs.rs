@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use harness::audit::{cgroups_of_container, pids_of_container};
 use harness::daemon::Options;
+use harness::isolation::monitors;
 use harness::{Client, Daemon, becomes, eventually};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
@@ -59,21 +60,6 @@ fn is_given_up(daemon: &Daemon, id: &str, what: &str) {
     assert_eq!(pids_of_container(id), [0_u32; 0]);
     let gone = becomes(Duration::from_secs(5), || cgroups_of_container(id).is_empty());
     assert!(gone, "{:?}", cgroups_of_container(id));
-}
-
-/// The monitors of containers in a network namespace, which each daemon has of its own here.
-fn monitors(netns: &Path) -> Vec<Pid> {
-    let entries = fs::read_dir("/proc").expect("/proc");
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let is_one = |pid: &i32| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        name.trim() == "jocker-monitor" && netns_of(*pid).is_some_and(|own| own == netns)
-    };
-    pids.filter(is_one).map(Pid::from_raw).collect()
-}
-
-fn netns_of(pid: impl std::fmt::Display) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/net")).ok()
 }
 
 fn bind(source: &Path) -> Value {
@@ -158,15 +144,14 @@ fn a_start_that_was_begun_by_a_daemon_before_is_given_up_too() {
 fn a_monitor_that_hung_before_there_was_an_init_is_ended_by_the_next_daemon() {
     let options = Options::new().arg("--start-timeout").arg("4");
     let Some(mut daemon) = options.clone().start() else { return };
-    let netns = netns_of(daemon.pid()).expect("a network namespace");
     let id = daemon.create(&json!({ "Cmd": ["true"] }));
     let others = daemon.sleeper();
-    let before = monitors(&netns);
+    let before = monitors();
     let silent = Silent::at(&daemon.data_root().join("containers").join(&id).join("upper"));
     let (socket, path) = (daemon.socket().to_owned(), format!("/containers/{id}/start"));
     let starting = std::thread::spawn(move || Client::new(&socket).post(&path).status);
     let hung = eventually("a monitor", Duration::from_secs(10), || {
-        monitors(&netns).into_iter().find(|pid| !before.contains(pid))
+        monitors().into_iter().find(|pid| !before.contains(pid))
     });
     daemon.kill9();
     let _no_answer = starting.join();
@@ -178,8 +163,8 @@ fn a_monitor_that_hung_before_there_was_an_init_is_ended_by_the_next_daemon() {
     });
     let what = format!("monitor, root file system and control groups (pid {hung}: ");
     assert!(error.contains(&what) && error.ends_with("no answer after 4 s"), "{error}");
-    let gone = becomes(Duration::from_secs(5), || monitors(&netns) == before);
-    assert!(gone, "{:?} beside {before:?}", monitors(&netns));
+    let gone = becomes(Duration::from_secs(5), || monitors() == before);
+    assert!(gone, "{:?} beside {before:?}", monitors());
     assert_eq!(daemon.inspect(&others)["State"]["Running"], true);
     drop(silent);
     daemon.start_container(&id);
@@ -189,12 +174,12 @@ fn a_monitor_that_hung_before_there_was_an_init_is_ended_by_the_next_daemon() {
 #[test]
 fn a_container_is_killed_whose_monitor_hangs() {
     let Some(mut daemon) = Daemon::ours() else { return };
-    let netns = netns_of(daemon.pid()).expect("a network namespace");
     let others = daemon.sleeper();
-    let before = monitors(&netns);
+    let before = monitors();
     let id = daemon.sleeper();
-    let hung = monitors(&netns).into_iter().find(|pid| !before.contains(pid));
-    kill(hung.expect("a monitor"), Signal::SIGSTOP).expect("kill");
+    let hung = monitors().into_iter().find(|pid| !before.contains(pid));
+    let hung = i32::try_from(hung.expect("a monitor")).expect("a pid");
+    kill(Pid::from_raw(hung), Signal::SIGSTOP).expect("kill");
     daemon.kill9();
     daemon.start_again(&Options::new());
     assert_eq!(daemon.inspect(&id)["State"]["Running"], true);
@@ -205,8 +190,8 @@ fn a_container_is_killed_whose_monitor_hangs() {
     let shown = (&state["Status"], &state["ExitCode"], &state["Error"]);
     let gone = "the container's monitor has gone";
     assert_eq!(shown, (&json!("exited"), &json!(137), &json!(gone)), "{state}");
-    let gone = becomes(Duration::from_secs(5), || monitors(&netns) == before);
-    assert!(gone, "{:?} beside {before:?}", monitors(&netns));
+    let gone = becomes(Duration::from_secs(5), || monitors() == before);
+    assert!(gone, "{:?} beside {before:?}", monitors());
     assert_eq!(daemon.inspect(&others)["State"]["Running"], true);
     daemon.start_container(&id);
     daemon.http().delete(&format!("/containers/{id}?force=1")).expect(204);

@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use harness::audit::cgroups_of_container;
 use harness::daemon::Options;
-use harness::{Daemon, eventually, name};
+use harness::{Daemon, eventually, name, now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
-}
 
 /// What happened to a container since `begin`.
 fn actions(daemon: &Daemon, id: &str, begin: u64) -> Vec<Value> {

@@ -1,13 +1,9 @@
 //! The pauses of restart policies.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use harness::{Daemon, eventually};
+use harness::{Daemon, eventually, now};
 use serde_json::{Value, json};
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
-}
 
 /// Milliseconds from each end to the next start.
 fn pauses(events: &[Value]) -> Vec<i64> {

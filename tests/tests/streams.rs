@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use harness::docker::Terminal;
+use harness::isolation::monitors;
 use harness::{Daemon, IMAGE, eventually, name};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -25,16 +26,6 @@ fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
-/// The monitors of the test's daemon.
-fn monitors() -> Vec<u32> {
-    let all = harness::isolation::processes_in(&harness::isolation::namespace());
-    let is_monitor = |pid: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|name| name.trim() == "jocker-monitor")
-    };
-    all.into_iter().filter(is_monitor).collect()
 }
 
 /// A block that no compression and no mistake in its order survives.

@@ -1,11 +1,11 @@
 //! `kill -9` of the daemon: containers go on, and the next daemon knows them and how they ended.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use harness::churn::launchers;
 use harness::daemon::Options;
-use harness::{Daemon, eventually};
+use harness::{Daemon, eventually, now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -250,8 +250,4 @@ fn what_follows_an_end_that_nobody_saw_is_done() {
     }
     assert!(again.iter().all(|(id, _)| has(id, "start", None)), "{events:?}");
     assert!(has(&removed, "die", Some("6")) && has(&removed, "destroy", None), "{events:?}");
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
 }

@@ -13,7 +13,7 @@ use super::program::Program;
 use super::world::{Made, World};
 use crate::audit::{Audit, cgroups_of_container, pids_of_container};
 use crate::daemon::Daemon;
-use crate::isolation::{namespace, processes_in};
+use crate::isolation;
 use crate::patience::{becomes, eventually};
 use crate::stdcopy;
 
@@ -166,14 +166,11 @@ fn monitors(daemon: &Daemon, world: &World) {
             world.found(format!("unpause of {paused}: {}", answer.text()));
         }
     }
-    let up = |state: &Value| matches!(state.as_str(), Some("running"));
     let (mut expected, mut found) = (0, Vec::new());
     let matches = becomes(RESTS, || {
         let listed = daemon.list_all();
-        expected = listed.iter().filter(|container| up(&container["State"])).count();
-        let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        found = processes_in(&namespace());
-        found.retain(|pid| name(pid).trim() == "jocker-monitor");
+        expected = listed.iter().filter(|container| container["State"] == "running").count();
+        found = isolation::monitors();
         found.len() == expected
     });
     if !matches {

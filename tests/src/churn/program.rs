@@ -53,7 +53,8 @@ impl Program {
         let script = format!(
             "end() {{ echo end $1; exit $1; }}; \
              read name < /proc/sys/kernel/random/uuid; echo begin $name; \
-             trap 'end {TERMINATED}' TERM; i=0; while [ $i -lt {lines} ]; do echo $i; echo $i > /last; i=$((i+1)); \
+             trap 'end {TERMINATED}' TERM; \
+             i=0; while [ $i -lt {lines} ]; do echo $i; echo $i > /last; i=$((i+1)); \
              [ $((i%5)) = 0 ] && sleep 0.1; done; end {code}"
         );
         json!(["sh", "-c", script])
