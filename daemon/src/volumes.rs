@@ -1,13 +1,15 @@
 //! Volumes as Docker's local driver has them: a directory under the data root, a record, and the containers that have
 //! it. Whatever looks at users and changes names does so under one lock, so that a volume in use is never removed.
 //!
-//! Everything here blocks for as long as a directory and a record take to write. Volumes with a file system of
-//! their own (`type`, `o`, `device`) are mounted inside the containers alone: the host's mount table never shows them.
+//! Everything here blocks for as long as a directory and a record take to write, or a mount: volumes with a file system
+//! of their own (`type`, `o`, `device`) have it while a container that runs uses them.
 
 mod choice;
 mod copy;
 mod error;
+mod filesystem;
 mod fill;
+mod mounted;
 mod options;
 mod record;
 
@@ -19,6 +21,7 @@ use store::{Store, is_volume_name};
 
 pub(crate) use choice::Selection;
 pub(crate) use error::Error;
+pub(crate) use filesystem::Filesystem;
 pub(crate) use fill::Image;
 pub(crate) use options::What;
 pub(crate) use record::Volume;
@@ -76,11 +79,18 @@ struct Entry {
     users: BTreeSet<String>,
     /// Held while it is filled from an image.
     filling: Arc<Mutex<()>>,
+    /// Who uses its file system, if it has one of its own.
+    mounted: Arc<Mutex<mounted::Users>>,
 }
 
 impl Entry {
     fn new(volume: Volume) -> Self {
-        Self { volume: Arc::new(volume), users: BTreeSet::new(), filling: Arc::default() }
+        Self {
+            volume: Arc::new(volume),
+            users: BTreeSet::new(),
+            filling: Arc::default(),
+            mounted: Arc::default(),
+        }
     }
 }
 
@@ -235,6 +245,10 @@ impl Volumes {
         if entry.used() {
             let users = entry.users.iter().cloned().collect();
             return Err(Error::InUse { name: name.to_owned(), users });
+        }
+        if let What::Filesystem(_) = entry.volume.what() {
+            // Left by a daemon that died: what is in there is not the volume's to remove.
+            filesystem::unmount_all(&self.0.store.volumes().data(name));
         }
         self.0.store.volumes().remove(name)?;
         record::delete(&self.0.store.records(), name)?;

@@ -97,12 +97,6 @@ fn wrong_names_drivers_and_options_are_refused() {
         let answer = daemon.http().post_json("/volumes/create", &body).expect(status);
         assert!(answer.message().contains(text), "{body}: {}", answer.message());
     }
-    if !daemon.is_reference() {
-        let options = json!({ "type": "nfs", "device": ":/x", "o": "addr=127.0.0.1" });
-        let body = json!({ "Name": "jtx", "DriverOpts": options });
-        let refused = daemon.http().post_json("/volumes/create", &body).expect(501);
-        assert!(refused.message().contains("type \"nfs\""), "{}", refused.message());
-    }
     for filters in [json!({ "x": ["y"] }), json!({ "dangling": ["x"] })] {
         daemon.http().get(&format!("/volumes?filters={}", encoded(&filters))).expect(400);
     }
@@ -288,13 +282,8 @@ fn is_taken_from_another_container() {
 }
 
 #[test]
-fn has_a_file_system_of_its_own_by_its_options() {
+fn a_directory_of_the_host_is_one_by_its_options() {
     let daemon = Daemon::start();
-    let options = json!({ "type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=0700" });
-    let volume = Volume::new(&daemon, json!({ "DriverOpts": options }));
-    let seen = daemon.sh(&volume.on("/v"), "grep ' /v ' /proc/mounts; stat -c %a /v");
-    assert!(seen.starts_with("tmpfs /v tmpfs rw") && seen.contains("size=1024k"), "{seen}");
-    assert!(seen.trim().ends_with("700"), "{seen}");
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("file"), "of the host").expect("a file");
     let options = json!({ "type": "none", "device": directory.path(), "o": "bind" });

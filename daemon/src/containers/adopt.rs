@@ -39,6 +39,7 @@ impl Service {
             actors.push(self.adopt_one(stored, anew)?);
         }
         self.networks.settle();
+        self.volumes.settle();
         let firsts: HashMap<String, First> =
             actors.iter().map(|(actor, first)| (actor.definition.id.clone(), *first)).collect();
         for (actor, first) in actors {
@@ -88,6 +89,11 @@ impl Service {
         let first = sequel::first(&definition.host_config, &progress, control.is_some(), anew);
         let volumes = definition.volumes.iter().map(|each| each.name.clone());
         self.volumes.adopt(&definition.id, volumes);
+        if was_up {
+            for each in &definition.volumes {
+                self.volumes.take_over(&each.name, &definition.id);
+            }
+        }
         let definition = Arc::new(definition);
         let seed = Seed {
             writer: Writer::new(self.store.records(), &definition).map_err(Error::internal)?,

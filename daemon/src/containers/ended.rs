@@ -180,6 +180,7 @@ impl Actor {
     pub(super) async fn finish(&mut self, exit: Exit) {
         crash::step("end.heard");
         self.end_leases().await;
+        self.service.leave_volumes(&self.definition).await;
         self.end_pausing(&Error::not_running(&self.definition.id));
         self.exits += 1;
         self.end_health();

@@ -243,8 +243,10 @@ impl Service {
         ] {
             bounds.push(Bound { target: target.into(), source, readonly: false, recursive: false });
         }
+        let volumes = definition.volumes.iter().map(|each| self.volumes.pass(&each.name));
+        // The view has mounts of its own: these may go when it is made.
+        let _mounted = volumes.collect::<Result<Vec<_>, _>>()?;
         for mount in self.volume_mounts(definition)? {
-            // A volume of memory lasts no longer than its container runs.
             if mount.kind == "bind" {
                 let readonly = mount.options.iter().any(|option| option == "ro");
                 let (target, source) = (mount.target.into(), mount.source);

@@ -110,6 +110,7 @@ impl Task {
         let files = self.files(&snapshot, &networks, &linked)?;
         self.stage.enter("sources of binds and volumes")?;
         self.bind_sources()?;
+        self.mount_volumes(&mut undo)?;
         self.timeline.mark(Step::Filed);
         let joined = self.peers.namespaces;
         let (spec, plan) = self.service.compile(&self.definition, &files, &linked, joined)?;
@@ -185,6 +186,17 @@ impl Task {
         }
         let definition = &self.definition;
         propagation::check(&spec::host_binds(&definition.host_config, &definition.inherited))
+    }
+
+    /// Has those volumes mounted that have a file system of their own.
+    fn mount_volumes(&self, undo: &mut Undo) -> Result<(), Error> {
+        for each in &self.definition.volumes {
+            self.service.volumes.enter_for(&each.name, &self.definition.id)?;
+            let (service, definition) = (self.service.clone(), Arc::clone(&self.definition));
+            let name = each.name.clone();
+            undo.push(move || service.volumes.leave_for(&name, &definition.id));
+        }
+        Ok(())
     }
 
     /// Leaves the spec beside the container, for people and other runtimes to read. Nothing here depends on it.

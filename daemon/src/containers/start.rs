@@ -131,6 +131,7 @@ impl Actor {
         };
         self.progress.state = State::Exited(exit);
         self.end_leases().await;
+        self.service.leave_volumes(&self.definition).await;
         self.waiting.clear();
         self.publish();
         self.persist();

@@ -6,6 +6,7 @@ mod image;
 mod subpath;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use api_spec::container::{ContainerConfig, HostConfig, Mount, MountPoint};
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,22 @@ impl Service {
         self.volumes.release(&definition.id, &names);
     }
 
+    /// The container does not run any more, or not at all: its volumes need not be mounted for it.
+    pub(super) async fn leave_volumes(self: &Arc<Self>, definition: &Arc<Definition>) {
+        let of = |each: &&VolumeUse| self.volumes.has_filesystem(&each.name);
+        let names: Vec<String> =
+            definition.volumes.iter().filter(of).map(|each| each.name.clone()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let (service, definition) = (Arc::clone(self), Arc::clone(definition));
+        let leave =
+            move || names.iter().for_each(|name| service.volumes.leave_for(name, &definition.id));
+        if let Err(error) = tokio::task::spawn_blocking(leave).await {
+            tracing::error!(%error, "volumes stay mounted");
+        }
+    }
+
     /// How the volumes of a container, and images, are mounted in it.
     pub(super) fn volume_mounts(&self, definition: &Definition) -> Result<Vec<VolumeMount>, Error> {
         let volumes = definition.volumes.iter().map(|each| self.volume_mount(each));
@@ -151,23 +168,21 @@ impl Service {
     fn volume_mount(&self, each: &VolumeUse) -> Result<VolumeMount, Error> {
         let volume = self.volumes.get(&each.name)?;
         let bind = |options: &[&str]| options.iter().map(|option| (*option).to_owned()).collect();
-        let (kind, source, mut options) = match volume.what() {
-            What::Own => ("bind", self.volumes.place(&volume)?, bind(&["rbind", "rprivate"])),
+        let (source, mut options) = match volume.what() {
+            What::Own | What::Filesystem(_) => {
+                (self.volumes.place(&volume)?, bind(&["rbind", "rprivate"]))
+            }
             What::Bind { device, options } => {
                 self.check_device(&each.name, &device)?;
-                ("bind", device, options)
+                (device, options)
             }
-            What::Tmpfs { options } => ("tmpfs", PathBuf::from("tmpfs"), options),
         };
-        let (source, part) = match (kind, each.subpath.as_str()) {
-            (_, "") => (source, None),
-            ("bind", subpath) => {
-                (subpath::find(&source, subpath)?, Some((source, PathBuf::from(subpath))))
-            }
-            _ => return Err(Error::Invalid(format!("volume {} has no subpaths", each.name))),
+        let (source, part) = match each.subpath.as_str() {
+            "" => (source, None),
+            subpath => (subpath::find(&source, subpath)?, Some((source, PathBuf::from(subpath)))),
         };
         options.extend((!each.writable).then(|| "ro".to_owned()));
-        Ok(VolumeMount { target: each.target.clone(), kind, source, options, part })
+        Ok(VolumeMount { target: each.target.clone(), kind: "bind", source, options, part })
     }
 
     fn check_device(&self, name: &str, device: &std::path::Path) -> Result<(), Error> {

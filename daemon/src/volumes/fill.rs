@@ -53,14 +53,22 @@ impl Volumes {
             (Arc::clone(&entry.volume), Arc::clone(&entry.filling))
         };
         let _alone = filling.lock().unwrap_or_else(PoisonError::into_inner);
-        let directory = match volume.what() {
-            What::Own => self.place(&volume)?,
-            What::Bind { device, .. } if device.is_dir() => device,
-            // What is not there fails at the start; memory lasts no longer than a container runs.
-            What::Bind { .. } | What::Tmpfs { .. } => return Ok(()),
-        };
         let failed =
             |error: io::Error| Error::Failed(format!("fill volume {name} from {target}: {error}"));
+        let (directory, _mounted) = match volume.what() {
+            What::Own => (self.place(&volume)?, None),
+            What::Bind { device, .. } if device.is_dir() => (device, None),
+            // What is not there fails at the start; memory lasts no longer than a container runs.
+            What::Bind { .. } => return Ok(()),
+            What::Filesystem(filesystem) if filesystem.kind == "tmpfs" => return Ok(()),
+            What::Filesystem(_) if find(image.root()?, target).map_err(failed)?.is_none() => {
+                return Ok(());
+            }
+            What::Filesystem(_) => {
+                let mounted = self.pass(name)?;
+                (self.place(&volume)?, mounted)
+            }
+        };
         if fs::read_dir(&directory).map_err(failed)?.next().is_some() {
             return Ok(());
         }
@@ -73,17 +81,24 @@ impl Volumes {
     }
 }
 
-fn fill(root: &OwnedFd, target: &str, directory: &Path) -> io::Result<()> {
+/// The directory that the image has at `target`, if it has one.
+fn find(root: &OwnedFd, target: &str) -> io::Result<Option<OwnedFd>> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let target = target.trim_start_matches('/');
-    let to = openat(CWD, directory, DIRECTORY, Mode::empty())?;
     match openat2(root, target, DIRECTORY, Mode::empty(), resolve) {
-        Ok(from) => copy::tree(from, to.try_clone()?)?,
-        // The image has nothing there, or no directory: the volume begins empty.
-        Err(Errno::NOENT | Errno::NOTDIR) => {}
-        Err(error) => return Err(error.into()),
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    match target {
+}
+
+fn fill(root: &OwnedFd, target: &str, directory: &Path) -> io::Result<()> {
+    let to = openat(CWD, directory, DIRECTORY, Mode::empty())?;
+    // Otherwise the volume begins empty.
+    if let Some(from) = find(root, target)? {
+        copy::tree(from, to.try_clone()?)?;
+    }
+    match target.trim_start_matches('/') {
         "etc" => make_mount_points(&to),
         _ => Ok(()),
     }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Texts, Volume};
-use crate::spec::parse_tmpfs;
+use super::{Error, Filesystem, Texts, Volume};
 
 const KNOWN: [&str; 4] = ["device", "o", "size", "type"];
 /// What has to be there beside a given option.
@@ -22,8 +21,8 @@ pub(crate) enum What {
     Own,
     /// A directory of the host.
     Bind { device: PathBuf, options: Vec<String> },
-    /// A file system in memory; each container has its own.
-    Tmpfs { options: Vec<String> },
+    /// A file system, mounted on the volume's directory.
+    Filesystem(Filesystem),
 }
 
 impl Volume {
@@ -64,7 +63,6 @@ fn what(options: Option<&Texts>) -> Result<What, String> {
     if kind.is_empty() && device.is_empty() {
         return Ok(What::Own);
     }
-    let owned = |flags: &[&str]| flags.iter().map(|flag| (*flag).to_owned()).collect();
     if flags.iter().any(|flag| matches!(*flag, "bind" | "rbind")) {
         let known =
             |flag: &&&str| !matches!(**flag, "bind" | "rbind") && !BIND_FLAGS.contains(flag);
@@ -74,15 +72,16 @@ fn what(options: Option<&Texts>) -> Result<What, String> {
         if !device.starts_with('/') {
             return Err(format!("device {device:?} of a bind must be an absolute path"));
         }
-        return Ok(What::Bind { device: PathBuf::from(device), options: owned(&flags) });
+        return Ok(What::Bind {
+            device: PathBuf::from(device),
+            options: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        });
     }
-    if kind == "tmpfs" {
-        parse_tmpfs(get("o"))?;
-        return Ok(What::Tmpfs { options: owned(&flags) });
-    }
-    Err(format!(
-        "option type {kind:?} is not supported: a volume is a directory, a bind (o=bind) or a tmpfs"
-    ))
+    Ok(What::Filesystem(Filesystem {
+        kind: kind.to_owned(),
+        device: device.to_owned(),
+        options: get("o").to_owned(),
+    }))
 }
 
 #[cfg(test)]
@@ -100,10 +99,13 @@ mod tests {
     fn kinds_of_volumes() {
         assert_eq!(checked(&[]), Ok(What::Own));
         let tmpfs = checked(&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m,uid=7")]);
-        assert_eq!(
-            tmpfs,
-            Ok(What::Tmpfs { options: vec!["size=1m".to_owned(), "uid=7".to_owned()] })
-        );
+        let filesystem = |kind: &str, device: &str, options: &str| {
+            let text = str::to_owned;
+            Filesystem { kind: text(kind), device: text(device), options: text(options) }
+        };
+        assert_eq!(tmpfs, Ok(What::Filesystem(filesystem("tmpfs", "tmpfs", "size=1m,uid=7"))));
+        let nfs = checked(&[("type", "nfs"), ("device", ":/x"), ("o", "addr=h")]);
+        assert_eq!(nfs, Ok(What::Filesystem(filesystem("nfs", ":/x", "addr=h"))));
         let bind = checked(&[("type", "none"), ("device", "/srv"), ("o", "bind,ro")]);
         let options = vec!["bind".to_owned(), "ro".to_owned()];
         assert_eq!(bind, Ok(What::Bind { device: "/srv".into(), options }));
@@ -116,10 +118,8 @@ mod tests {
             (&[("type", "tmpfs")], "missing required option: \"device\""),
             (&[("device", "/x")], "missing required option: \"type\""),
             (&[("o", "")], "missing required option: \"device\""),
-            (&[("type", "nfs"), ("device", ":/x"), ("o", "addr=h")], "type \"nfs\""),
             (&[("type", "none"), ("device", "x"), ("o", "bind")], "absolute"),
             (&[("type", "none"), ("device", "/x"), ("o", "bind,user")], "\"user\""),
-            (&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "what")], "what"),
             (&[("size", "1g")], "quota size requested but no quota support"),
             (&[("size", "x")], "invalid size: 'x'"),
         ] {
