@@ -24,6 +24,7 @@ mod pidfile;
 mod quiet;
 mod reload;
 mod shutdown;
+mod size;
 mod spec;
 mod streams;
 mod volumes;

@@ -134,11 +134,14 @@ impl Volumes {
         check_name(&name)?;
         let mut table = self.table();
         if !table.contains_key(&name) {
-            options::check(&name, options.as_ref())?;
+            let limit = options::check(&name, options.as_ref(), self.0.store.has_quotas())?;
             let volume = Volume::new(name.clone(), labels, options);
             // The record first: it takes the name. Missing directories are made when the daemon comes up.
             record::insert(&self.0.store.records(), &volume)?;
-            if let Err(error) = self.0.store.volumes().ensure(&name) {
+            let volumes = self.0.store.volumes();
+            let limited = |_| limit.map_or(Ok(()), |bytes| volumes.limit(&name, bytes));
+            if let Err(error) = volumes.ensure(&name).and_then(limited) {
+                volumes.remove(&name)?;
                 record::delete(&self.0.store.records(), &name)?;
                 return Err(error.into());
             }

@@ -61,6 +61,7 @@ mod lease;
 pub mod offline;
 pub mod pull;
 pub mod push;
+mod quota;
 pub mod record;
 mod recover;
 pub mod reference;
@@ -145,6 +146,8 @@ pub(crate) struct Inner {
     indexing: Mutex<()>,
     numbers: AtomicU64,
     reserve: room::Reserve,
+    /// Held by who takes the number of a project.
+    projects: Mutex<()>,
     recovery: OnceLock<Recovery>,
     /// Held as long as the store is open.
     _lock: File,
@@ -182,6 +185,7 @@ impl Inner {
             indexing: Mutex::default(),
             numbers: AtomicU64::new(0),
             reserve: room::Reserve::default(),
+            projects: Mutex::default(),
             recovery: OnceLock::new(),
             _lock: lock,
             root,

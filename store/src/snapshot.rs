@@ -60,11 +60,17 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Makes the directories of a container; its image's layers stay as long as they are there.
+    /// Makes the directories of a container; its image's layers stay as long as they are there. `limit` is how many bytes it
+    /// may write, which takes [`crate::Store::has_quotas`].
     ///
     /// # Errors
     /// See [`SnapshotError`].
-    pub fn prepare(&self, container_id: &str, image: &Image) -> Result<Snapshot, SnapshotError> {
+    pub fn prepare(
+        &self,
+        container_id: &str,
+        image: &Image,
+        limit: Option<u64>,
+    ) -> Result<Snapshot, SnapshotError> {
         self.inner.make_room(0)?;
         let snapshot = self.describe(container_id, &image.chain)?;
         match durable::create_dir(&snapshot.dir, 0o700) {
@@ -73,7 +79,7 @@ impl Snapshots {
             }
             result => result?,
         }
-        let made = self.fill(container_id, image, &snapshot);
+        let made = self.fill(container_id, image, &snapshot, limit);
         if made.is_err() {
             self.inner.throw_away(&snapshot.dir)?;
             self.inner.keeper.empty_trash();
@@ -86,11 +92,15 @@ impl Snapshots {
         container_id: &str,
         image: &Image,
         snapshot: &Snapshot,
+        limit: Option<u64>,
     ) -> Result<(), SnapshotError> {
         // The root of a container has the mode of the upper directory.
         durable::create_dir(&snapshot.upper, 0o755)?;
         durable::create_dir(&snapshot.work, 0o700)?;
         durable::create_dir(&snapshot.log, 0o700)?;
+        if let Some(bytes) = limit {
+            self.inner.limit(&[&snapshot.upper, &snapshot.work], bytes)?;
+        }
         crash::step("store.snapshot.made");
         let mut writer = self.inner.db.lock();
         for chain_id in &image.chain {
@@ -126,9 +136,10 @@ impl Snapshots {
         let Some(chain) = writer.read(|db| snapshots::chain(db, container_id))? else {
             return Ok(false);
         };
-        let dir = self.describe(container_id, &chain)?.dir;
+        let Snapshot { dir, upper, .. } = self.describe(container_id, &chain)?;
         writer.write(|db| snapshots::delete(db, container_id))?;
         crash::step("store.snapshot.forgotten");
+        self.inner.unlimit(&upper);
         self.inner.throw_away(&dir)?;
         // An image that is still here keeps its layers: the usual case costs one look.
         let candidates = Candidates { layers: chain.into_iter().collect(), ..Default::default() };

@@ -50,12 +50,22 @@ impl Volumes {
         Ok(data)
     }
 
+    /// Limits what a new volume may hold, in bytes, which takes [`crate::Store::has_quotas`].
+    ///
+    /// # Errors
+    /// See [`VolumeError`].
+    pub fn limit(&self, name: &str, bytes: u64) -> Result<(), VolumeError> {
+        check(name)?;
+        Ok(self.inner.limit(&[&self.data(name)], bytes)?)
+    }
+
     /// Removes a volume's directories: renamed away here, deleted in the background.
     ///
     /// # Errors
     /// See [`VolumeError`].
     pub fn remove(&self, name: &str) -> Result<(), VolumeError> {
         check(name)?;
+        self.inner.unlimit(&self.data(name));
         self.inner.throw_away(&self.inner.volumes_dir().join(name))?;
         self.inner.keeper.empty_trash();
         Ok(())

@@ -1,8 +1,9 @@
 #!/bin/bash
 # run.sh - tries what needs a machine of its own: control groups of version 2, systemd as process 1, power cuts,
-# the Debian package.
+# the Debian package, disk quotas.
 #   run.sh RUNNER BINARIES [BOOT...]
 # BINARIES holds static jockerd, jocker and jocker-runtime. BOOTs are the names of functions below; all in order if none is named.
+# Debian's xfsprogs are needed here.
 #
 # RUNNER boots a machine of systemd, the unified control group hierarchy and a kernel from 6.1 on, as
 #   VM_SHARE=DIR VM_DATA=FILE RUNNER run COMMAND
@@ -11,7 +12,7 @@
 # that resets itself (sysrq b) just ends: a power cut. It needs bash, coreutils, jq, iproute2 and procps; no network.
 set -euo pipefail
 
-[ $# -ge 2 ] || { sed -n '2,12p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13p' "$0"; exit 2; }
 runner=$1 binaries=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -45,6 +46,12 @@ boot() {
 
 groups() { boot 0 groups devices runtime systemd; }
 units() { boot 0 units; }
+quotas() {
+    truncate -s 300M "$work/quota.xfs"
+    mkfs.xfs -q "$work/quota.xfs"
+    gzip -c "$work/quota.xfs" > "$work/share/quota.xfs.gz"
+    boot 0 quotas
+}
 package() {
     for version in old new; do
         "$root/contrib/deb.sh" "$binaries" "$work/$version" $([ $version = old ] || echo 99.0)
@@ -61,7 +68,7 @@ cuts() {
 
 failed=0
 share
-for name in ${@:-groups units package cuts}; do
+for name in ${@:-groups units quotas package cuts}; do
     "$name"
 done
 [ "$failed" = 0 ] && echo 'every check passed'

@@ -79,7 +79,7 @@ impl Service {
         validate::modes(&request, |name| self.resolve(name).map(|peer| peer.definition))?;
         self.identify_peers(&mut request.host_config);
         supported::check(&request)?;
-        storage::check(request.host_config.storage_opt.as_ref(), &self.data_root)?;
+        storage::limit(request.host_config.storage_opt.as_ref(), &self.store)?;
         ports::check(&request, exposed, &mut warnings)?;
         let networks = networks::attachments(self, &request, &mut warnings)?;
         let main = networks.first().map(|main| main.asked.mac.clone());
@@ -135,8 +135,9 @@ impl Service {
         image: &Image,
         wanted: Vec<Wanted>,
     ) -> Result<(), Error> {
-        let snapshot =
-            self.store.snapshots().prepare(&definition.id, image).map_err(|e| Error::stored(&e))?;
+        let limit = storage::limit(definition.host_config.storage_opt.as_ref(), &self.store)?;
+        let snapshot = self.store.snapshots().prepare(&definition.id, image, limit);
+        let snapshot = snapshot.map_err(|error| Error::stored(&error))?;
         let mark = snapshot.upper.join(MARK);
         let made = OpenOptions::new().write(true).create_new(true).mode(0o755).open(&mark);
         made.map_err(|error| Error::Internal(format!("create {}: {error}", mark.display())))?;

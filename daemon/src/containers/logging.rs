@@ -13,7 +13,6 @@ use runtime::launch::{LogConfig as Target, LogForm};
 use super::actor::Actor;
 use super::error::Error;
 use super::record::Definition;
-use super::validate;
 use crate::logs::{self, Form, Place, Source};
 use options::Options;
 
@@ -225,8 +224,4 @@ pub(crate) fn check_default(
     options: &BTreeMap<String, String>,
 ) -> Result<(), String> {
     check(&default(driver, options)).map_err(|error| error.to_string())
-}
-
-pub(super) fn size(text: &str) -> Result<u64, String> {
-    validate::size(text).map_err(|error| error.to_string())
 }

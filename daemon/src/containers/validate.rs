@@ -171,35 +171,6 @@ fn restart_policy(host_config: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// A size as people write it (`10m`, `64k`, `1.5g`), in bytes; -1 means none and is 0 here.
-pub(super) fn size(text: &str) -> Result<u64, Error> {
-    let wrong = || Error::Invalid(format!("invalid size: '{text}'"));
-    if text == "-1" {
-        return Ok(0);
-    }
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).trim_end();
-    let unit = lower[digits.len()..].trim().trim_end_matches("ib").trim_end_matches('b');
-    let shift = match unit {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err(wrong()),
-    };
-    match digits.parse::<u64>() {
-        Ok(number) => number.checked_mul(1 << shift).ok_or_else(wrong),
-        Err(_) => {
-            let number: f64 = digits.parse().map_err(|_| wrong())?;
-            let bytes = number * f64::from(1_u32 << (shift / 2)) * f64::from(1_u32 << (shift / 2));
-            // Fractions of a byte and more digits than a double holds do not matter for a limit.
-            let is_size = bytes.is_finite() && bytes >= 0.0;
-            if is_size { Ok(bytes as u64) } else { Err(wrong()) }
-        }
-    }
-}
-
 /// The modes, some of which name other containers.
 pub(super) fn modes(
     request: &CreateRequest,
@@ -248,18 +219,4 @@ pub(super) fn modes(
         return invalid("conflicting options: dns and the network mode");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size("10m").unwrap(), 10 << 20);
-        assert_eq!(size("64KB").unwrap(), 64 << 10);
-        assert_eq!(size("1.5k").unwrap(), 1536);
-        assert_eq!(size("-1").unwrap(), 0);
-        assert!(size("abc").is_err() && size("").is_err() && size("1x").is_err());
-    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Error, Filesystem, Texts, Volume};
+use crate::size;
 
 const KNOWN: [&str; 4] = ["device", "o", "size", "type"];
 /// What has to be there beside a given option.
@@ -33,8 +34,13 @@ impl Volume {
 }
 
 /// Refuses options that are wrong, and those that this daemon does not have.
-pub(super) fn check(name: &str, options: Option<&Texts>) -> Result<(), Error> {
-    let Some(options) = options else { return Ok(()) };
+/// Answers how many bytes the volume may hold, if that is limited.
+pub(super) fn check(
+    name: &str,
+    options: Option<&Texts>,
+    has_quotas: bool,
+) -> Result<Option<u64>, Error> {
+    let Some(options) = options else { return Ok(None) };
     let invalid = |what: String| Err(Error::Invalid(format!("create {name}: {what}")));
     if let Some(unknown) = options.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return invalid(format!("invalid option: {unknown:?}"));
@@ -44,14 +50,17 @@ pub(super) fn check(name: &str, options: Option<&Texts>) -> Result<(), Error> {
             return invalid(format!("missing required option: {missing:?}"));
         }
     }
-    if let Some(size) = options.get("size").filter(|size| !size.is_empty()) {
-        return match size.starts_with(|first: char| first.is_ascii_digit()) {
-            true => invalid("quota size requested but no quota support".to_owned()),
-            false => invalid(format!("invalid size: '{size}'")),
+    let limit =
+        match options.get("size").filter(|size| !size.is_empty()).map(|size| size::parse(size)) {
+            Some(Err(error)) => return invalid(error),
+            Some(Ok(1..)) if !has_quotas => {
+                return invalid("quota size requested but no quota support".to_owned());
+            }
+            Some(Ok(bytes)) => Some(bytes).filter(|bytes| *bytes > 0),
+            None => None,
         };
-    }
     match what(Some(options)) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(limit),
         Err(what) => Err(Error::Unsupported { name: name.to_owned(), what }),
     }
 }
@@ -91,7 +100,7 @@ mod tests {
     fn checked(options: &[(&str, &str)]) -> Result<What, String> {
         let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         let options: Texts = options.iter().map(text).collect();
-        check("v", Some(&options)).map_err(|error| error.to_string())?;
+        check("v", Some(&options), false).map_err(|error| error.to_string())?;
         what(Some(&options))
     }
 

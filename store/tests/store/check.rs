@@ -185,7 +185,7 @@ fn the_rest_is_looked_at_too() {
     let ground = Ground::new();
     let id = sample.pull(&ground.store, "busybox");
     let image = ground.store.images().get(&id).expect("get").expect("image");
-    ground.store.snapshots().prepare("c1", &image).expect("prepare");
+    ground.store.snapshots().prepare("c1", &image, None).expect("prepare");
     ground.store.records().insert("container", "c1", None, "{}").expect("record");
     let directory = ground.close();
     let root = directory.path().join("root");

@@ -50,7 +50,7 @@ fn live(store: &Store) {
     for name in ["one", "two"] {
         let id = image(&["base", name]).pull(store, name);
         let image = store.images().get(&id).expect("get").expect("image");
-        store.snapshots().prepare(name, &image).expect("prepare");
+        store.snapshots().prepare(name, &image, None).expect("prepare");
     }
     for name in ["one", "two"] {
         assert!(store.snapshots().remove(name).expect("remove snapshot"));

@@ -24,7 +24,7 @@ fn bystander() -> Sample {
 fn live(store: &Store) {
     let id = Sample::new(OCI, &["base", "two"]).pull(store, "busybox");
     let image = store.images().get(&id).expect("get").expect("image");
-    store.snapshots().prepare("c1", &image).expect("prepare");
+    store.snapshots().prepare("c1", &image, None).expect("prepare");
     assert!(store.snapshots().remove("c1").expect("remove snapshot"));
     store.images().remove(&id).expect("remove image");
 }

@@ -81,7 +81,7 @@ fn what_comes_in_leaves_the_reserve_alone() {
     Sample::new(OCI, &["other"]).pull(&store, "other");
     store.keep_free(2 * DISK);
     let image = store.images().get(&small).expect("get").expect("image");
-    let error = store.snapshots().prepare("c1", &image).expect_err("no room");
+    let error = store.snapshots().prepare("c1", &image, None).expect_err("no room");
     assert!(error.to_string().contains("kept in reserve"), "{error}");
     assert!(store.snapshots().get("c1").expect("get").is_none());
     store.images().remove(&small).expect("remove");

@@ -20,13 +20,16 @@ fn a_snapshot_is_data_for_a_mount() {
     sample.pull(&ground.store, "busybox");
     let image = ground.store.images().resolve("busybox").expect("image");
     let snapshots = ground.store.snapshots();
-    let made = snapshots.prepare("c1", &image).expect("prepare");
+    let made = snapshots.prepare("c1", &image, None).expect("prepare");
     assert!(made.lower[0].join("etc/file-1").exists(), "topmost first");
     assert!(made.lower[1].join("etc/file-0").exists());
     assert_eq!((mode(&made.upper), mode(&made.work), mode(&made.dir)), (0o755, 0o700, 0o700));
-    assert!(matches!(snapshots.prepare("c1", &image), Err(SnapshotError::Exists(_))));
+    assert!(matches!(snapshots.prepare("c1", &image, None), Err(SnapshotError::Exists(_))));
     for id in ["", ".", "..", "a/b", "../x", &"x".repeat(129)] {
-        assert!(matches!(snapshots.prepare(id, &image), Err(SnapshotError::InvalidId(_))), "{id}");
+        assert!(
+            matches!(snapshots.prepare(id, &image, None), Err(SnapshotError::InvalidId(_))),
+            "{id}"
+        );
     }
     drop(snapshots);
     let ground = ground.reopen();
@@ -56,7 +59,7 @@ fn overlay_shows_what_the_image_says() {
     let sample = Sample::of_tars(OCI, vec![lower.finish(), upper.finish()]);
     let id = sample.pull(&ground.store, "busybox");
     let image = ground.store.images().get(&id).expect("get").expect("image");
-    let snapshot = ground.store.snapshots().prepare("c1", &image).expect("prepare");
+    let snapshot = ground.store.snapshots().prepare("c1", &image, None).expect("prepare");
     let lower: Vec<&str> =
         snapshot.lower.iter().map(|path| path.to_str().expect("utf-8")).collect();
     let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).expect("fsopen");
@@ -85,17 +88,17 @@ fn layers_stay_as_long_as_a_container_does() {
     let ground = Ground::new();
     let id = Sample::new(OCI, &["one", "two"]).pull(&ground.store, "busybox");
     let image = ground.store.images().resolve("busybox").expect("image");
-    let snapshot = ground.store.snapshots().prepare("c1", &image).expect("prepare");
+    let snapshot = ground.store.snapshots().prepare("c1", &image, None).expect("prepare");
     let removed = ground.store.images().remove(&id).expect("remove");
     assert!(removed.layers.is_empty() && removed.blobs.len() == 4);
     let ground = ground.reopen();
     assert!(snapshot.lower.iter().all(|lower| lower.exists()));
-    let late = ground.store.snapshots().prepare("c2", &image);
+    let late = ground.store.snapshots().prepare("c2", &image, None);
     assert!(late.is_ok(), "the layers are still there");
     ground.store.snapshots().remove("c1").expect("remove");
     ground.store.snapshots().remove("c2").expect("remove");
     assert_empty(&ground.store);
-    let gone = ground.store.snapshots().prepare("c3", &image).expect_err("gone");
+    let gone = ground.store.snapshots().prepare("c3", &image, None).expect_err("gone");
     assert!(matches!(gone, SnapshotError::MissingLayer(_)));
     assert_empty(&ground.store);
 }
@@ -105,7 +108,7 @@ fn an_image_without_layers_has_an_empty_lower_directory() {
     let ground = Ground::new();
     Sample::new(OCI, &[]).pull(&ground.store, "scratch-like");
     let image = ground.store.images().resolve("scratch-like").expect("image");
-    let snapshot = ground.store.snapshots().prepare("c1", &image).expect("prepare");
+    let snapshot = ground.store.snapshots().prepare("c1", &image, None).expect("prepare");
     assert_eq!(snapshot.lower.len(), 1);
     assert_eq!(fs::read_dir(&snapshot.lower[0]).expect("readdir").count(), 0);
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use api_spec::container::{ContainerConfig, LogConfig};
 use api_spec::pattern::Pattern;
 
-use super::size;
 use crate::containers::error::Error;
+use crate::size;
 
 /// Docker's own, in bytes.
 const DEFAULT_BUFFER: usize = 1_000_000;
@@ -34,7 +34,7 @@ impl<'a> Options<'a> {
         if !self.is_hurried() {
             return Ok(None);
         }
-        let size = self.get("max-buffer-size").map(size).transpose()?;
+        let size = self.get("max-buffer-size").map(size::parse).transpose()?;
         Ok(Some(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_BUFFER)))
     }
 
@@ -50,7 +50,7 @@ impl<'a> Options<'a> {
                     .to_owned(),
             ));
         }
-        size(buffer)
+        size::parse(buffer)
             .map(drop)
             .map_err(|why| Error::Invalid(format!("error parsing option max-buffer-size: {why}")))
     }
@@ -61,7 +61,7 @@ impl<'a> Options<'a> {
             None => Ok(None),
             // What Docker refuses stands here for a log without a limit.
             Some("-1") => Ok(Some(None)),
-            Some(text) => match size(text)? {
+            Some(text) => match size::parse(text)? {
                 0 => Err("max-size must be a positive number".to_owned()),
                 bytes => Ok(Some(Some(bytes))),
             },
@@ -74,7 +74,7 @@ impl<'a> Options<'a> {
         let wrong = |why| format!("invalid value for max-size: {text}: {why}");
         match text {
             "-1" => Err(wrong("invalid size: '-1'".to_owned())),
-            text => size(text).map(Some).map_err(wrong),
+            text => size::parse(text).map(Some).map_err(wrong),
         }
     }
 
