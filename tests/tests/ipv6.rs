@@ -188,13 +188,18 @@ fn comes_and_goes_while_a_container_runs() {
         let path = format!("/networks/{}/{verb}", network.name);
         daemon.http().post_json(&path, &json!({ "Container": id })).expect(200);
     };
+    // A network that leads out by both is preferred.
+    let leads_out = || daemon.exec(&id, &["sh", "-c", "ip route | grep default"]).1.stdout;
+    assert!(leads_out().trim().ends_with(" dev eth0"), "{}", leads_out());
     change("connect");
+    assert!(leads_out().trim().ends_with(" dev eth1"), "{}", leads_out());
     assert_eq!(network.endpoint(&id)["GlobalIPv6Address"], network.address("3"));
     let ping = || daemon.exec(&id, &["ping", "-6", "-c1", "-W5", &network.address("2")]).0;
     assert_eq!(ping(), 0);
     let hosts = || daemon.exec(&id, &["cat", "/etc/hosts"]).1.stdout;
     assert!(hosts().contains(&network.address("3")), "{}", hosts());
     change("disconnect");
+    assert!(leads_out().trim().ends_with(" dev eth0"), "{}", leads_out());
     assert_ne!(ping(), 0);
     assert!(!hosts().contains(&network.address("3")), "{}", hosts());
     change("connect");

@@ -30,15 +30,19 @@ impl Attachment {
 }
 
 /// Which attachment the default route and the published ports belong to: that of the highest priority, among equals
-/// the one whose network's name comes first.
+/// one that leads out by IPv6 too, and then the one whose network's name comes first.
 pub(super) fn way_out(attachments: &[Attachment]) -> Option<usize> {
     let leads = |at: &usize| {
         let lease: Option<&Lease> = attachments[*at].lease.as_ref();
         lease.is_some_and(|lease| lease.gateway.is_some())
     };
-    (0..attachments.len())
-        .filter(leads)
-        .min_by_key(|at| (Reverse(attachments[*at].asked.priority), &attachments[*at].network))
+    let rank = |at: &usize| {
+        let Attachment { asked, lease, network, .. } = &attachments[*at];
+        let leads_by_v6 =
+            lease.as_ref().and_then(|lease| lease.v6).is_some_and(|v6| v6.gateway.is_some());
+        (Reverse(asked.priority), Reverse(leads_by_v6), network)
+    };
+    (0..attachments.len()).filter(leads).min_by_key(rank)
 }
 
 /// The id of a container's place in a network: the same for ever.
