@@ -8,6 +8,7 @@
 //! Sources: the kernel's `Documentation/admin-guide/cgroup-v1` and `cgroup-v2.rst`, and the
 //! conversion rules of the OCI runtime spec, `config-linux.md`.
 
+mod details;
 mod devices;
 mod files;
 mod layout;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{StepError, StepErrorKind};
 
+pub(crate) use details::{Account, Details};
 pub use layout::{Hierarchy, Layout, layout};
 pub use plan::plan;
 pub use stats::{BlockIo, CpuStats, MemoryStats, PidsStats, Stats, Throttling};
@@ -324,6 +326,14 @@ impl Cgroup {
         match &self.groups {
             Groups::V1(groups) => groups.stats(),
             Groups::V2(group) => group.stats(),
+        }
+    }
+
+    /// Further figures. What the host does not account for is zero or empty.
+    pub(crate) fn details(&self) -> Details {
+        match &self.groups {
+            Groups::V1(groups) => groups.details(),
+            Groups::V2(group) => group.details(),
         }
     }
 

@@ -11,7 +11,8 @@ use std::{fs, io};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    CgroupError, CgroupPlan, DeviceClass, DeviceRule, Hierarchy, Stats, Write, files, stats,
+    CgroupError, CgroupPlan, Details, DeviceClass, DeviceRule, Hierarchy, Stats, Write, details,
+    files, stats,
 };
 
 /// How long freezing may take.
@@ -249,6 +250,10 @@ impl Groups {
 
     pub(super) fn stats(&self) -> Result<Stats, CgroupError> {
         stats::version_1(|controller| self.of(controller))
+    }
+
+    pub(super) fn details(&self) -> Details {
+        details::version_1(|controller| self.of(controller))
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {

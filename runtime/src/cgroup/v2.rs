@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{CgroupError, CgroupPlan, Stats, Write, devices, files, stats};
+use super::{CgroupError, CgroupPlan, Details, Stats, Write, details, devices, files, stats};
 
 /// How long freezing may take.
 const FREEZE_LIMIT: Duration = Duration::from_secs(10);
@@ -126,6 +126,10 @@ impl Group {
 
     pub(super) fn stats(&self) -> Result<Stats, CgroupError> {
         stats::version_2(&self.directory)
+    }
+
+    pub(super) fn details(&self) -> Details {
+        details::version_2(&self.directory)
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::arguments::{Flag, Parsed};
 use super::directory::Directory;
 use super::error::CommandError;
 use super::{Globals, Verb, report};
-use crate::cgroup::{self, Stats};
+use crate::cgroup::{self, Account, BlockIo, Details, Stats};
 use crate::hooks::Status;
 
 /// Seconds between two lines.
@@ -47,7 +47,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         return Err(CommandError::State(format!("container with id {id} is not running")));
     }
     let group = record.cgroup(&layout);
-    report::show(line(id, &group.stats()?).to_string());
+    report::show(line(id, &group.stats()?, &group.details()).to_string());
     if parsed.has("stats") {
         return Ok(ExitCode::SUCCESS);
     }
@@ -63,7 +63,7 @@ fn run(globals: &Globals, parsed: &Parsed) -> Result<ExitCode, CommandError> {
         }
         if since >= interval {
             since = Duration::ZERO;
-            report::show(line(id, &group.stats()?).to_string());
+            report::show(line(id, &group.stats()?, &group.details()).to_string());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -82,18 +82,31 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-fn line(id: &str, stats: &Stats) -> Value {
+fn line(id: &str, stats: &Stats, details: &Details) -> Value {
     let Stats { cpu, memory, pids, io } = stats;
     let throttling = &cpu.throttling;
-    let bytes: Vec<Value> = io
-        .iter()
-        .flat_map(|device| {
-            let one = |op: &str, value: u64| {
-                json!({"major": device.major, "minor": device.minor, "op": op, "value": value})
-            };
-            [one("Read", device.read_bytes), one("Write", device.write_bytes)]
-        })
-        .collect();
+    let transfers = |of: fn(&BlockIo) -> (u64, u64)| -> Vec<Value> {
+        let device = |device: &BlockIo| {
+            let (read, written) = of(device);
+            let one = |op: &str, value: u64| json!({"major": device.major, "minor": device.minor, "op": op, "value": value});
+            [one("Read", read), one("Write", written)]
+        };
+        io.iter().flat_map(device).collect()
+    };
+    let usage = Account {
+        usage: memory.usage,
+        max_usage: memory.max_usage.unwrap_or(0),
+        limit: memory.limit,
+        failures: memory.failures,
+    };
+    let mut cpuset = json!(details.cpuset);
+    cpuset["cpus"] = json!(details.cpus);
+    cpuset["mems"] = json!(details.memory_nodes);
+    let huge_pages = details.huge_pages.iter().map(|(size, pages)| {
+        let Account { usage, max_usage, failures, .. } = pages;
+        (size.clone(), json!({"usage": usage, "max": max_usage, "failcnt": failures}))
+    });
+    let per_cpu = |of: fn(&(u64, u64)) -> u64| details.per_cpu.iter().map(of).collect::<Vec<_>>();
     json!({
         "type": "stats",
         "id": id,
@@ -102,6 +115,8 @@ fn line(id: &str, stats: &Stats) -> Value {
                 "usage": {
                     "total": cpu.total,
                     "percpu": cpu.per_cpu,
+                    "percpu_kernel": per_cpu(|(kernel, _)| *kernel),
+                    "percpu_user": per_cpu(|(_, user)| *user),
                     "kernel": cpu.system,
                     "user": cpu.user,
                 },
@@ -111,19 +126,29 @@ fn line(id: &str, stats: &Stats) -> Value {
                     "throttledTime": throttling.throttled_time,
                 },
             },
+            "cpuset": cpuset,
             "memory": {
-                "usage": {
-                    "limit": memory.limit.unwrap_or(u64::MAX),
-                    "usage": memory.usage,
-                    "max": memory.max_usage.unwrap_or(0),
-                    "failcnt": memory.failures,
-                },
+                "cache": memory.detail.get("cache").or_else(|| memory.detail.get("file")),
+                "usage": entry(&usage),
+                "swap": entry(&details.swap),
+                "kernel": entry(&details.kernel),
+                "kernelTCP": entry(&details.kernel_tcp),
                 "raw": memory.detail,
             },
             "pids": {"current": pids.current, "limit": pids.limit.unwrap_or(0)},
-            "blkio": {"ioServiceBytesRecursive": bytes},
+            "blkio": {
+                "ioServiceBytesRecursive": transfers(|io| (io.read_bytes, io.write_bytes)),
+                "ioServicedRecursive": transfers(|io| (io.read_operations, io.write_operations)),
+            },
+            "hugetlb": huge_pages.collect::<Map<_, _>>(),
         },
     })
+}
+
+/// One kind of memory; no limit is the highest number.
+fn entry(account: &Account) -> Value {
+    let Account { usage, max_usage, limit, failures } = account;
+    json!({"limit": limit.unwrap_or(u64::MAX), "usage": usage, "max": max_usage, "failcnt": failures})
 }
 
 #[cfg(test)]

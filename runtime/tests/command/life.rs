@@ -116,7 +116,11 @@ fn pause_update_events() {
     bed.must(&["update", "--pids-limit", "77", "ID"]);
     let line: Value = serde_json::from_str(&bed.must(&["events", "--stats", "ID"])).unwrap();
     assert_eq!(line["type"], "stats");
-    assert_eq!(line["data"]["pids"]["limit"], 77);
+    let data = &line["data"];
+    assert_eq!(data["pids"]["limit"], 77);
+    let used = |what: &str| data["memory"][what]["usage"].as_u64().unwrap();
+    assert!(used("usage") > 0 && used("swap") > 0, "{data}");
+    assert!(data["cpuset"]["cpus"].as_array().is_some_and(|cpus| !cpus.is_empty()), "{data}");
     bed.must(&["pause", "ID"]);
     bed.must(&["delete", "--force", "ID"]);
 }
