@@ -143,3 +143,25 @@ fn old_log_files_are_turned_over() {
     assert!(lines.len() < 2000 && lines.len() > 200, "{}", lines.len());
     assert!(lines.windows(2).all(|pair| pair[0] + 1 == pair[1]), "the lines have a gap");
 }
+
+/// Whoever can put a link in a log's place has it neither read nor written through.
+#[test]
+fn links_are_not_followed() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", "echo word"] }));
+    daemon.wait(&id);
+    let path = daemon.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
+    let other = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::copy(&path, other.path()).expect("a copy");
+    let before = std::fs::read(other.path()).expect("the copy");
+    std::fs::remove_file(&path).expect("the log");
+    std::os::unix::fs::symlink(other.path(), &path).expect("a link");
+    // The head of the answer is on its way before the log is opened.
+    let answer = daemon.http().get(&format!("/containers/{id}/logs?stdout=1")).expect(200);
+    let told = String::from_utf8_lossy(&answer.body);
+    assert!(!told.contains("word"), "{told}");
+    let refused = daemon.http().post(&format!("/containers/{id}/start")).expect(500).message();
+    assert!(refused.contains("log file"), "{refused}");
+    assert_eq!(std::fs::read(other.path()).expect("the copy"), before);
+    daemon.remove(&id);
+}

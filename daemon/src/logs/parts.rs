@@ -87,7 +87,10 @@ impl Part {
     }
 
     fn find(path: &Path, number: u32) -> io::Result<Option<Self>> {
-        let open = |name: PathBuf| match File::open(name) {
+        // Never what a link leads to.
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW);
+        let open = |name: PathBuf| match options.open(name) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

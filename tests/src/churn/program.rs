@@ -50,8 +50,9 @@ impl Program {
             Self::Deaf => return json!(["sleep", "100000"]),
             Self::Missing => return json!(["/no/such/program"]),
         };
+        // A second SIGTERM between the last word and the exit would have it said twice.
         let script = format!(
-            "end() {{ echo end $1; exit $1; }}; \
+            "end() {{ trap '' TERM; echo end $1; exit $1; }}; \
              read name < /proc/sys/kernel/random/uuid; echo begin $name; \
              trap 'end {TERMINATED}' TERM; \
              i=0; while [ $i -lt {lines} ]; do echo $i; echo $i > /last; i=$((i+1)); \
@@ -79,7 +80,7 @@ impl Program {
     /// What is wrong with the output of all its runs. `written`: the last number that the program wrote to its file
     /// `/last`, behind the same line.
     pub fn judge_output(&self, output: &str, written: Option<u64>) -> Option<String> {
-        let mut expected = None;
+        let (mut expected, mut before) = (None, "");
         for (at, line) in output.lines().enumerate() {
             let fits = match (line.split_once(' '), line.parse::<u64>()) {
                 (Some(("begin", _)), _) => {
@@ -95,8 +96,11 @@ impl Program {
                 _ => false,
             };
             if !fits {
-                return Some(format!("line {at} is {line:?}, expected is {expected:?}"));
+                return Some(format!(
+                    "line {at} is {line:?} after {before:?}, expected is {expected:?}"
+                ));
             }
+            before = line;
         }
         // A run that has just begun may not have written anew yet.
         let in_last = output.rsplit("begin").next().and_then(last_number).filter(|last| *last > 0);

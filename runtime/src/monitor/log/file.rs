@@ -168,6 +168,8 @@ impl Write for Standard {
     }
 }
 
+/// Never what a link leads to.
 fn open(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(MODE).custom_flags(libc::O_NOFOLLOW).open(path)
 }
