@@ -16,6 +16,13 @@ fn what_only_a_swarm_has_is_answered_as_outside_one() {
     http.get("/nodes?filters=nonsense").expect(400);
     http.post("/services/x/update?version=x").expect(400);
     http.post("/services/x/update?version=1").expect(503);
+    for kind in ["services", "tasks"] {
+        let streams = http.get(&format!("/{kind}/x/logs"));
+        assert!([400, 500].contains(&streams.status), "{kind}: {}", streams.status);
+        assert!(streams.message().contains("choose at least one stream"), "{}", streams.message());
+        http.get(&format!("/{kind}/x/logs?stdout=1")).expect(503);
+        http.get(&format!("/{kind}/x/y")).expect(404);
+    }
     assert_eq!(http.post("/swarm/leave").expect(503).message(), "This node is not part of a swarm");
     let docker = daemon.docker(&["node", "ls"]).fails(1);
     assert!(docker.contains("This node is not a swarm manager"), "{docker}");

@@ -72,7 +72,7 @@ pub(super) fn answer(method: &Method, path: &str, query: &Query, api: Api) -> Op
         _ => {}
     }
     let known = |(known, pattern, _): &&(Method, &str, Check)| {
-        known == method && fits(pattern, path).is_some()
+        known == method && fits(pattern, path).is_some_and(|id| !id.contains('/'))
     };
     let (_, _, check) = OPERATIONS.iter().find(known)?;
     Some(
