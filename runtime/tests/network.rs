@@ -492,7 +492,12 @@ impl Container {
     /// Answers one connection in the background.
     fn serve(&self) {
         let server = self.inside(|| TcpListener::bind(("0.0.0.0", PORT)).unwrap());
-        std::thread::spawn(move || answer(&server));
+        std::thread::spawn(move || {
+            let accepted = server.accept();
+            // Before the answer, since whoever has it may serve again.
+            drop(server);
+            assert!(reply(accepted));
+        });
     }
 
     fn talk_to(&self, address: Ipv4Addr) -> io::Result<Ipv4Addr> {
@@ -531,7 +536,11 @@ fn answer(server: &TcpListener) {
 
 /// Whether somebody came and could be answered.
 fn answer_once(server: &TcpListener) -> bool {
-    let Ok((mut stream, SocketAddr::V4(peer))) = server.accept() else { return false };
+    reply(server.accept())
+}
+
+fn reply(accepted: io::Result<(TcpStream, SocketAddr)>) -> bool {
+    let Ok((mut stream, SocketAddr::V4(peer))) = accepted else { return false };
     stream.write_all(&peer.ip().octets()).is_ok()
 }
 
