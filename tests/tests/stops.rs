@@ -3,7 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use harness::audit::pids_of_container;
 use harness::{Client, Daemon, eventually};
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 /// Runs this shell script, which says `ready` when its traps are set.
@@ -70,6 +74,26 @@ fn a_kill_takes_names_and_numbers() {
     daemon.http().post(&format!("/containers/{id}/kill")).expect(204);
     assert_eq!(daemon.wait(&id), 137);
     daemon.http().post(&format!("/containers/{id}/kill")).expect(409);
+}
+
+/// A debugger that does not look at the end of a child keeps the first process, and so the container, in its exit.
+#[test]
+fn what_does_not_end_is_told_and_ends_later() {
+    let daemon = Daemon::start();
+    let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", "sleep 1000 & wait"] }));
+    let init = daemon.inspect(&id)["State"]["Pid"].as_u64().expect("a pid");
+    let child = eventually("its child", Duration::from_secs(20), || {
+        pids_of_container(&id).into_iter().find(|pid| u64::from(*pid) != init)
+    });
+    let child = Pid::from_raw(i32::try_from(child).expect("a pid"));
+    ptrace::seize(child, ptrace::Options::empty()).expect("PTRACE_SEIZE");
+    let said = daemon.http().post(&format!("/containers/{id}/kill")).expect(500).message();
+    assert!(said.contains(&id), "{said}");
+    assert_eq!(daemon.inspect(&id)["State"]["Status"], "running");
+    daemon.http().delete(&format!("/containers/{id}?force=1")).expect(500);
+    assert!(matches!(waitpid(child, None), Ok(WaitStatus::Signaled(..))));
+    assert_eq!(daemon.wait(&id), 137);
+    daemon.http().delete(&format!("/containers/{id}")).expect(204);
 }
 
 /// Each gets an answer, a legal one, and the state is the kernel's. dockerd answers pauses that come too late with 500.

@@ -39,6 +39,8 @@ pub(super) struct Stopping {
     pub(super) kill_at: Option<Instant>,
     /// When the end should have been heard of; `None` before SIGKILL.
     pub(super) end_by: Option<Instant>,
+    /// The process has ended, and its monitor is late to tell.
+    pub(super) awaits_news: bool,
     /// Asked for by a stop, not only a kill.
     pub(super) gently: bool,
     pub(super) replies: Vec<Reply>,

@@ -13,9 +13,10 @@ use super::state::State;
 
 /// Seconds between the stop signal and SIGKILL when neither client nor container says.
 pub(super) const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
-/// From SIGKILL to the news of the end. A monitor may wait 30 s for a client that does not read, and some more for the
-/// last output.
-const END_LIMIT: Duration = Duration::from_secs(40);
+/// From SIGKILL to the end of the first process: as long as dockerd gives it.
+const END_LIMIT: Duration = Duration::from_secs(10);
+/// From there to the news of it. A monitor may wait as long for a client that does not read.
+const NEWS_LIMIT: Duration = Duration::from_secs(30);
 
 impl Actor {
     /// The stop signal now, SIGKILL after the timeout. The reply goes out at the end of the container.
@@ -124,7 +125,11 @@ impl Actor {
     pub(super) async fn end_not_heard(&mut self) {
         let Some(running) = self.progress.state.running() else { return };
         if !signals::is_alive(running) {
-            return self.monitor_gone().await;
+            if std::mem::replace(&mut self.stopping.awaits_news, true) {
+                return self.monitor_gone().await;
+            }
+            self.stopping.end_by = Instant::now().checked_add(NEWS_LIMIT);
+            return;
         }
         let (id, pid, limit) = (&self.definition.id, running.pid, END_LIMIT.as_secs());
         let why = format!("cannot kill container {id}: pid {pid} is there {limit} s after SIGKILL");
