@@ -1,6 +1,8 @@
 //! Content digests. Only sha256 is known: other algorithms are refused by name, so that nothing
 //! is ever stored that cannot be verified.
 
+pub(crate) mod beside;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -22,8 +22,8 @@ use crate::{Inner, durable};
 const WORKERS: usize = 2;
 /// Layers that wait for their turn, each with an open file; those beyond are unpacked at the end.
 const QUEUE: usize = 64;
-/// Bytes read at once.
-const BUFFER: usize = 256 << 10;
+/// Bytes read at once where less is asked for: the unpacking of a plain layer reads past the buffer.
+const BUFFER: usize = 32 << 10;
 /// Between two looks at how far a layer is.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Where ustar and GNU tar say what they are; tar(5).

@@ -14,6 +14,7 @@ use super::load::LoadError;
 use super::{BLOBS, INDEX};
 use crate::content::{BLOB_LIMIT, WRITEBACK_STEP};
 use crate::db::images;
+use crate::digest::beside::Beside;
 use crate::digest::{Digest, Hasher};
 use crate::error::Context;
 use crate::layer::LayerError;
@@ -28,8 +29,10 @@ const ENTRIES_LIMIT: u64 = 65_536;
 const METADATA_LIMIT: u64 = 1 << 20;
 /// Links that lead to links.
 const LINKS_LIMIT: u32 = 8;
-/// Bytes read at once.
+/// Bytes of a file read at once.
 const BUFFER: usize = 256 << 10;
+/// Bytes read at once where less is asked for, as headers are: files are read past the buffer.
+const SMALL_BUFFER: usize = 16 << 10;
 /// Bytes behind the archive's end that are still taken from the client.
 const TAIL_LIMIT: u64 = 1 << 20;
 
@@ -118,7 +121,7 @@ impl Spool {
     }
 
     fn fill(mut self, reader: impl Read) -> Result<Self, LoadError> {
-        let mut source = BufReader::with_capacity(BUFFER, reader);
+        let mut source = BufReader::with_capacity(SMALL_BUFFER, reader);
         let decoder = Decoder::of_archive(&mut source).map_err(LoadError::Read)?;
         self.take_all(decoder).map_err(|error| match error {
             // Not with the bytes that are no number: they may be anything.
@@ -204,6 +207,9 @@ impl Spool {
         self.inner.make_room(entry.size())?;
         let path = self.dir.join(number.to_string());
         let mut file = File::create_new(&path).on("create", &path)?;
+        // Of what is no more than a buffer, a thread would be the larger part.
+        let beside = (entry.size() > BUFFER as u64).then(Beside::start).transpose();
+        let beside = beside.map_err(LoadError::Read)?;
         let (mut hasher, mut size, mut started) = (Hasher::default(), 0, 0);
         let mut growing = None;
         let mut buffer = vec![0; BUFFER];
@@ -221,7 +227,13 @@ impl Spool {
             if let Some(growing) = &growing {
                 growing.reached(size);
             }
-            hasher.update(&buffer[..count]);
+            match &beside {
+                Some(beside) => {
+                    let spent = beside.update(buffer, count);
+                    buffer = spent.unwrap_or_else(|| vec![0; BUFFER]);
+                }
+                None => hasher.update(&buffer[..count]),
+            }
             if size - started >= WRITEBACK_STEP {
                 self.inner.make_room(entry.size() - size)?;
                 sys::start_writeback(&file, started, size - started).on("write back", &path)?;
@@ -232,7 +244,11 @@ impl Spool {
             return Err(LoadError::Archive("unexpected end".to_owned()));
         }
         let ahead = growing.map(Growing::whole);
-        Ok(Spooled { path, digest: hasher.finish(), size, is_new: true, ahead })
+        let digest = match beside {
+            Some(beside) => beside.finish().map_err(LoadError::Read)?,
+            None => hasher.finish(),
+        };
+        Ok(Spooled { path, digest, size, is_new: true, ahead })
     }
 
     fn known(&self, digest: &Digest) -> Option<Spooled> {
