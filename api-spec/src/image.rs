@@ -118,6 +118,9 @@ pub struct Inspect {
     #[serde(rename = "RootFS")]
     pub root_fs: RootFs,
     pub metadata: Metadata,
+    /// Since API 1.48, for who asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<Vec<ManifestSummary>>,
 }
 
 /// Where the layers are on this machine.

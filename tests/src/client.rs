@@ -297,3 +297,9 @@ impl Answer {
         self
     }
 }
+
+/// A text as a value of a query: every byte in its escaped form.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}

@@ -41,7 +41,7 @@ pub mod schema;
 pub mod source;
 pub mod stdcopy;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, escaped};
 pub use daemon::{Daemon, IMAGE, name};
 pub use docker::Run;
 pub use network::Network;

@@ -22,6 +22,7 @@ fn values_that_can_not_be_are_told_in_docker_s_words() {
             &["--cpu-rt-runtime", "95000", "--cpu-rt-period", "1000"],
             "cpu real-time runtime cannot be higher than cpu real-time period",
         ),
+        (&["--group-add", "nosuch"], "Unable to find group nosuch: no matching entries in group"),
         (&["--group-add", "-1"], "uids and gids must be in range 0-2147483647"),
         (
             &["--ipc", "container:"],

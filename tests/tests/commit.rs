@@ -7,13 +7,9 @@ use std::io::Write as _;
 use harness::debian_registry::skopeo;
 use harness::image::{self, Files};
 use harness::registry::Registry;
-use harness::{Answer, Daemon, IMAGE, name};
+use harness::{Answer, Daemon, IMAGE, escaped, name};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
 
 fn commit(daemon: &Daemon, id: &str, rest: &str) -> Answer {
     daemon.http().post(&format!("/commit?container={id}{rest}"))

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 
 use harness::debian_registry::{DebianRegistry, skopeo};
 use harness::image::{self, Compression, Files, Flavour, Image, PATH};
-use harness::{Answer, Daemon, name};
+use harness::{Answer, Daemon, escaped, name};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -85,10 +85,6 @@ fn parsed(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("JSON")
 }
 
-fn escaped(filters: &Value) -> String {
-    filters.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
 /// Route: GET /images/{name}/history
 #[test]
 fn history_tells_the_steps_newest_first() {
@@ -125,7 +121,7 @@ fn prune_removes_what_the_filters_choose() {
     let named = mark_v1(&mark);
     loaded(&load(&daemon, "", &layered(&mark, Flavour::Oci).archive(&named)));
     let prune = |filters: &Value| {
-        let path = format!("/images/prune?filters={}", escaped(filters));
+        let path = format!("/images/prune?filters={}", escaped(&filters.to_string()));
         daemon.http().post(&path).expect(200).json()
     };
     let nothing = json!({ "ImagesDeleted": null, "SpaceReclaimed": 0 });
@@ -146,7 +142,7 @@ fn prune_removes_what_the_filters_choose() {
         (json!({ "nosuch": ["x"] }), "invalid filter 'nosuch'"),
         (json!({ "dangling": ["x"] }), "invalid filter 'dangling=[x]'"),
     ] {
-        let path = format!("/images/prune?filters={}", escaped(&filters));
+        let path = format!("/images/prune?filters={}", escaped(&filters.to_string()));
         assert_eq!(daemon.http().post(&path).expect(400).message(), text);
     }
 }
@@ -159,7 +155,7 @@ fn prune_keeps_images_of_containers() {
     loaded(&load(&daemon, "", &image.archive(&mark_v1(&mark))));
     let id = daemon.create(&json!({ "Image": mark_v1(&mark) }));
     let filters = json!({ "label": [format!("mark={mark}")], "dangling": ["false"] });
-    let path = format!("/images/prune?filters={}", escaped(&filters));
+    let path = format!("/images/prune?filters={}", escaped(&filters.to_string()));
     assert_eq!(daemon.http().post(&path).expect(200).json()["SpaceReclaimed"], 0);
     assert_eq!(inspect(&daemon, &image.id())["Id"], image.id());
     daemon.remove(&id);

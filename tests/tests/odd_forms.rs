@@ -95,6 +95,8 @@ fn names_that_nothing_has_are_told_as_such() {
         (&["inspect", "--type", "network", "a/b"], "network a/b not found"),
         (&["volume", "rm", "a/b"], "get a/b: no such volume"),
         (&["save", "-o", "/dev/null/x", "A"], "invalid output path"),
+        (&["images", "--filter", "reference=["], "syntax error in pattern"),
+        (&["kill", "-s", "99", "a/b"], "a/b: the linux daemon does not support signal 99"),
         (&["search", "http://x"], "repository name (http://x) should not have a scheme"),
     ] {
         let run = daemon.docker(args);

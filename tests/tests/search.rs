@@ -1,12 +1,8 @@
 //! Searching a registry: `docker search`.
 
 use harness::registry::Registry;
-use harness::{Daemon, name};
+use harness::{Daemon, escaped, name};
 use serde_json::json;
-
-fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
 
 /// Route: GET /images/search
 #[test]

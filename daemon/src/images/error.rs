@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use store::archive::{LoadError, SaveError};
 use store::fetch::FetchError;
 use store::image::{DeriveError, ImageError, ResolveError};
-use store::pull::{PullError, PullErrorKind};
+use store::pull::{Platform, PullError, PullErrorKind};
 use store::push::PushError;
 use store::reference::{Reference, ReferenceError};
 use store::registry::RegistryError;
@@ -22,6 +22,15 @@ pub(crate) enum Error {
     /// The request says something that cannot be.
     #[error("{0}")]
     Invalid(String),
+    /// The image is there, for another platform.
+    #[error("{0}")]
+    WrongPlatform(String),
+    /// Nothing of what is to be saved is for this platform.
+    #[error("no suitable export target found for platform {0}")]
+    NoExport(Platform),
+    /// A filter's pattern is cut off.
+    #[error("syntax error in pattern")]
+    Pattern,
     /// The name is nobody's to use.
     #[error("'{0}' is a reserved name")]
     Reserved(&'static str),
@@ -84,7 +93,10 @@ impl Error {
             return StatusCode::INSUFFICIENT_STORAGE;
         }
         match self {
-            Self::NoSuchImage(_) | Self::Store(ImageError::NotFound(_)) => StatusCode::NOT_FOUND,
+            Self::NoSuchImage(_)
+            | Self::WrongPlatform(_)
+            | Self::NoExport(_)
+            | Self::Store(ImageError::NotFound(_)) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Reserved(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -100,6 +112,7 @@ impl Error {
             | Self::Fetch(_)
             | Self::Search(_)
             | Self::Store(_)
+            | Self::Pattern
             | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

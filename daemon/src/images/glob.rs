@@ -8,6 +8,47 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     fits(&pattern, &text)
 }
 
+/// Whether a pattern is well formed: no escape or class is cut off, and no class is empty.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    let mut rest = pattern.chars();
+    while let Some(one) = rest.next() {
+        let is_whole = match one {
+            '\\' => rest.next().is_some(),
+            '[' => class_ends(&mut rest),
+            _ => true,
+        };
+        if !is_whole {
+            return false;
+        }
+    }
+    true
+}
+
+/// Takes a class to its closing bracket, if it has one and members before it.
+fn class_ends(rest: &mut std::str::Chars<'_>) -> bool {
+    if rest.as_str().starts_with('^') {
+        rest.next();
+    }
+    let mut is_empty = true;
+    loop {
+        match rest.next() {
+            Some(']') if !is_empty => return true,
+            Some('\\') if rest.next().is_some() => {}
+            None | Some(']' | '-' | '\\') => return false,
+            Some(_) => {}
+        }
+        if rest.as_str().starts_with('-') {
+            rest.next();
+            match rest.next() {
+                Some('\\') if rest.next().is_some() => {}
+                None | Some(']' | '-' | '\\') => return false,
+                Some(_) => {}
+            }
+        }
+        is_empty = false;
+    }
+}
+
 /// Goes back to the last `*` at a mismatch, so that time stays bounded by pattern times text.
 fn fits(pattern: &[char], text: &[char]) -> bool {
     let (mut at, mut seen) = (0, 0);
@@ -68,7 +109,20 @@ fn in_class(members: &[char], one: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{is_pattern, matches};
+
+    #[test]
+    fn patterns_are_whole_or_not() {
+        for whole in ["", "a*b?", "[a-c]", "[^x]y", "\\[", "[a\\]]", "[\\--x]", "]"] {
+            assert!(is_pattern(whole), "{whole}");
+        }
+        for cut in [
+            "[", "[]", "[]a]", "[^]", "[a", "[a-", "[a-]", "[-x]", "\\", "a\\", "[a-\\", "[x[",
+            "x[y",
+        ] {
+            assert!(!is_pattern(cut), "{cut}");
+        }
+    }
 
     #[test]
     fn patterns_fit_as_in_go() {

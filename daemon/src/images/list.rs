@@ -70,7 +70,7 @@ impl Images {
                     summary.containers = i64::try_from(count).unwrap_or(i64::MAX);
                 }
                 if wanted.manifests {
-                    summary.manifests = Some(vec![self.manifest(image)?]);
+                    summary.manifests = Some(vec![self.manifest_now(image)?]);
                 }
                 summaries.push(summary);
             }
@@ -85,6 +85,9 @@ impl Images {
         let mut before = made("before")?;
         for text in filters.get("until") {
             before.push(parse_time(text)?);
+        }
+        if !filters.get("reference").all(glob::is_pattern) {
+            return Err(Error::Pattern);
         }
         let dangling =
             filters.boolean("dangling").map_err(|error| Error::Invalid(error.to_string()))?;

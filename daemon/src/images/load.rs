@@ -4,16 +4,18 @@ use std::io;
 
 use api_spec::progress::Message;
 use store::archive::{LoadProgress, Loaded};
+use store::pull::Platform;
 use tokio::sync::mpsc;
 
 use super::{Error, Images};
 
 impl Images {
-    /// Loads an archive; lines go into `lines` while it runs, without byte counts if `quiet`.
+    /// Loads an archive, of its images those for these platforms, if there are any; lines go into `lines` while it runs, without byte counts if `quiet`.
     /// Blocks.
     pub(crate) fn load(
         &self,
         archive: impl io::Read,
+        platforms: &[Platform],
         quiet: bool,
         lines: &mpsc::Sender<Message>,
     ) -> Result<(), Error> {
@@ -36,7 +38,7 @@ impl Images {
             }
             LoadProgress::Image(loaded) => self.loaded(&loaded, lines),
         };
-        Ok(self.store.images().load(archive, &tell)?)
+        Ok(self.store.images().load(archive, platforms, &tell)?)
     }
 
     fn loaded(&self, loaded: &Loaded, lines: &mpsc::Sender<Message>) {

@@ -1,6 +1,8 @@
 //! What the list tells of an image's manifest, when a client asks for it (`manifests=1`). An image here
 //! has one manifest, that of its platform; an index that led to it is not told.
 
+use std::sync::Arc;
+
 use api_spec::image::{
     Descriptor, ManifestData, ManifestSize, ManifestSummary, Platform, UnpackedSize,
 };
@@ -27,7 +29,11 @@ struct Blob {
 
 impl Images {
     /// The manifest of an image: how big what it names is, packed and unpacked. Reads it from disk.
-    pub(super) fn manifest(&self, image: &Image) -> Result<ManifestSummary, Error> {
+    pub(crate) async fn manifest(&self, image: Arc<Image>) -> Result<ManifestSummary, Error> {
+        self.blocking(move |images| images.manifest_now(&image)).await
+    }
+
+    pub(super) fn manifest_now(&self, image: &Image) -> Result<ManifestSummary, Error> {
         let descriptor = &image.manifest;
         let raw = self.store.read_small(&descriptor.digest, MANIFEST_LIMIT);
         let raw = raw.map_err(store::ImageError::from)?;

@@ -1,8 +1,14 @@
-//! The `platform` parameter: `os`, `arch`, `os/arch` or `os/arch/variant`.
+//! The `platform` parameters: older ones are `os`, `arch`, `os/arch` or `os/arch/variant`, newer ones JSON. And
+//! images of the platform that was asked for.
 
+use std::sync::Arc;
+
+use api_spec::gojson;
+use serde::Deserialize;
+use store::Image;
 use store::pull::Platform;
 
-use super::Error;
+use super::{Error, Images};
 
 const SYSTEMS: [&str; 5] = ["linux", "windows", "darwin", "freebsd", "wasip1"];
 const ARCHITECTURES: [&str; 15] = [
@@ -42,9 +48,93 @@ pub(crate) fn parse(text: &str) -> Result<Platform, Error> {
     .map(|platform: Platform| platform.normalized())
 }
 
+/// A platform as the OCI image specification writes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    os: String,
+    architecture: String,
+    variant: String,
+    #[serde(rename = "os.version")]
+    os_version: String,
+    #[serde(rename = "os.features")]
+    os_features: Vec<String>,
+}
+
+/// Reads a platform that is JSON.
+pub(crate) fn decode(text: &str) -> Result<Platform, Error> {
+    let written: Written = gojson::from_slice(text.as_bytes())
+        .map_err(|error| Error::Invalid(format!("failed to parse platform: {error}")))?;
+    let Written { os, architecture, variant, os_version, os_features } = written;
+    let has_more = !(variant.is_empty() && os_version.is_empty() && os_features.is_empty());
+    let why = match (os.is_empty(), architecture.is_empty()) {
+        (true, true) if has_more => {
+            "optional platform fields provided, but OS and Architecture are missing"
+        }
+        (false, false) => return Ok(Platform { os, architecture, variant }.normalized()),
+        _ => "both OS and Architecture must be provided",
+    };
+    Err(Error::Invalid(why.to_owned()))
+}
+
+/// Whether an image is for a platform; its variant is not looked at, which few images tell.
+pub(super) fn fits(image: &Image, wanted: &Platform) -> bool {
+    let own = Platform {
+        os: image.config.os().to_string(),
+        architecture: image.config.architecture().to_string(),
+        variant: wanted.variant.clone(),
+    };
+    own.normalized() == wanted.normalized()
+}
+
+/// Why an image, found by `name`, is not for a platform; `None` if it is.
+pub(crate) fn mismatch(image: &Image, name: &str, wanted: &Platform) -> Option<String> {
+    let (os, architecture) = (image.config.os(), image.config.architecture());
+    (!fits(image, wanted)).then(|| {
+        format!(
+            "image with reference {name} was found but does not match the specified platform: wanted {wanted}, \
+             actual: {os}/{architecture}"
+        )
+    })
+}
+
+impl Images {
+    /// Like [`Images::find`], for one of these platforms, if there are any.
+    pub(crate) async fn find_for(
+        &self,
+        name: &str,
+        platforms: &[Platform],
+    ) -> Result<Arc<Image>, Error> {
+        let image = self.find(name).await?;
+        let reasons: Option<Vec<String>> =
+            platforms.iter().map(|wanted| mismatch(&image, name, wanted)).collect();
+        match reasons.and_then(|reasons| reasons.into_iter().next()) {
+            Some(reason) => Err(Error::WrongPlatform(reason)),
+            None => Ok(image),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_read() {
+        let shown = |text: &str| decode(text).map(|platform| platform.to_string());
+        assert_eq!(shown(r#"{"os":"linux","Architecture":"x86_64"}"#).unwrap(), "linux/amd64");
+        let arm = r#"{"os":"linux","architecture":"arm","variant":"v5","os.features":null}"#;
+        assert_eq!(shown(arm).unwrap(), "linux/arm/v5");
+        let refused = |text: &str| shown(text).unwrap_err().to_string();
+        let lone = "both OS and Architecture must be provided";
+        assert_eq!(refused(r#"{"os":"linux"}"#), lone);
+        assert_eq!(refused("{}"), lone);
+        let missing = "optional platform fields provided, but OS and Architecture are missing";
+        assert_eq!(refused(r#"{"os.version":"1"}"#), missing);
+        for text in ["", "linux/amd64", "[]", r#"{"os":1}"#] {
+            assert!(refused(text).starts_with("failed to parse platform: "), "{text}");
+        }
+    }
 
     #[test]
     fn platforms_are_read() {

@@ -6,17 +6,23 @@ use std::sync::Arc;
 use store::Image;
 use store::archive::Saved;
 use store::image::ResolveError;
+use store::pull::Platform;
 use store::reference::Reference;
 
-use super::{Error, Images};
+use super::{Error, Images, platform};
 
 /// An image and the tag that led to it.
 type Named = (Arc<Image>, Option<Reference>);
 
 impl Images {
     /// The images that names mean, each once, with the tags that they get in the archive: the one
-    /// asked for, every tag of a repository named alone, none for ids and digests.
-    pub(crate) async fn chosen(&self, names: Vec<String>) -> Result<Vec<Saved>, Error> {
+    /// asked for, every tag of a repository named alone, none for ids and digests. Each has to be for one of the
+    /// platforms, if there are any.
+    pub(crate) async fn chosen(
+        &self,
+        names: Vec<String>,
+        platforms: Vec<Platform>,
+    ) -> Result<Vec<Saved>, Error> {
         self.blocking(move |images| {
             let mut chosen: Vec<Saved> = Vec::new();
             for name in &names {
@@ -24,6 +30,11 @@ impl Images {
                     return Err(Error::Invalid("invalid reference format".to_owned()));
                 }
                 for (image, tag) in images.named(name)? {
+                    if let Some(wanted) = platforms.first()
+                        && !platforms.iter().any(|wanted| platform::fits(&image, wanted))
+                    {
+                        return Err(Error::NoExport(wanted.clone()));
+                    }
                     let at = chosen.iter().position(|saved| saved.image.id == image.id);
                     let at = at.unwrap_or_else(|| {
                         chosen.push(Saved { image, tags: Vec::new() });

@@ -61,10 +61,11 @@ pub(super) fn resolve(
         let name = account.as_ref().map_or("", |account| account.name);
         groups.extend(groups_of(group, name).take(GROUPS_MAX));
     } else {
-        gid = group_id(primary, group)?;
+        gid = group_id(primary, group)?.ok_or_else(|| no_group("unable", primary))?;
     }
     for name in additional {
-        groups.push(group_id(name, group)?);
+        let found = group_id(name, group)?;
+        groups.push(found.ok_or_else(|| no_group("Unable", name))?);
     }
     groups.insert(0, gid);
     let home = account.map(|account| account.home.to_owned()).filter(|home| !home.is_empty());
@@ -92,15 +93,14 @@ fn id(text: &str) -> Result<Option<u32>, StepError> {
     }
 }
 
-fn group_id(wanted: &str, group: &str) -> Result<u32, StepError> {
+fn group_id(wanted: &str, group: &str) -> Result<Option<u32>, StepError> {
     let number = id(wanted)?;
-    let found = match number {
-        Some(number) => return Ok(number),
-        None => groups(group).find(|group| group.name == wanted),
-    };
-    found.map(|group| group.gid).ok_or_else(|| {
-        unknown(format!("unable to find group {wanted}: no matching entries in group file"))
-    })
+    Ok(number.or_else(|| groups(group).find(|group| group.name == wanted).map(|group| group.gid)))
+}
+
+/// Docker begins the sentence in capitals for an additional group, and in small letters for the user's own.
+fn no_group(unable: &str, wanted: &str) -> StepError {
+    unknown(format!("{unable} to find group {wanted}: no matching entries in group file"))
 }
 
 /// Ids of the groups that name this member.

@@ -34,6 +34,9 @@ pub enum LoadError {
     /// The stream broke off, or cannot be decompressed.
     #[error("read archive: {0}")]
     Read(#[source] io::Error),
+    /// None of its images is for a platform that was asked for.
+    #[error("archive has no image for platform {0}")]
+    NoPlatform(String),
     /// Malformed, or asks for too much.
     #[error("archive: {0}")]
     Archive(String),
@@ -127,18 +130,23 @@ struct Work<'a> {
 }
 
 impl Images {
-    /// Reads an archive, plain or compressed by gzip or zstd, and makes its images. Blocks.
+    /// Reads an archive, plain or compressed by gzip or zstd, and makes its images: those for this machine that its
+    /// indexes have and all that its list has, or those for `platforms`, if there are any. Blocks.
     ///
     /// # Errors
     /// See [`LoadError`].
     pub fn load(
         &self,
         reader: impl Read,
+        platforms: &[Platform],
         progress: &(impl Fn(LoadProgress) + Sync),
     ) -> Result<(), LoadError> {
         let _lease = Lease::new(&self.inner, "load");
         let spool = Spool::read(&self.inner, reader)?;
-        let mut found = contents::images(&spool, &Platform::host(), true)?;
+        let mut found = match platforms {
+            [] => contents::images(&spool, &Platform::host(), true)?,
+            platforms => images_for(&spool, platforms)?,
+        };
         forget_strangers(&spool, &mut found);
         for found in found {
             let loaded = self.load_image(&spool, found, progress)?;
@@ -322,6 +330,27 @@ impl Images {
         });
         Ok(manifest.to_string().into_bytes())
     }
+}
+
+/// The images of an archive that are for one of these platforms, each once.
+fn images_for(spool: &Spool, platforms: &[Platform]) -> Result<Vec<Found>, LoadError> {
+    let mut all: Vec<Found> = Vec::new();
+    for wanted in platforms {
+        let found = match contents::images(spool, wanted, true) {
+            Err(LoadError::NoImages) => Vec::new(),
+            found => found?,
+        };
+        for image in found {
+            let config = spool.small(&image.config, CONFIG_LIMIT)?;
+            let own = config::parse(&config, image.layers.len())?.platform;
+            let is_known = all.iter().any(|other| other.config.digest == image.config.digest);
+            if own.normalized() == wanted.normalized() && !is_known {
+                all.push(image);
+            }
+        }
+    }
+    let asked = || platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if all.is_empty() { Err(LoadError::NoPlatform(asked())) } else { Ok(all) }
 }
 
 /// A parent counts where it comes along, and its layers are the lowest of the child's; as with dockerd.

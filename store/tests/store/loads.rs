@@ -51,7 +51,7 @@ fn load(store: &Store, archive: impl Read) -> Result<Vec<ImageId>, LoadError> {
             loaded.lock().expect("lock").push(image.image);
         }
     };
-    store.images().load(archive, &tell)?;
+    store.images().load(archive, &[], &tell)?;
     Ok(loaded.into_inner().expect("lock"))
 }
 

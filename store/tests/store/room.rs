@@ -71,7 +71,7 @@ fn what_comes_in_leaves_the_reserve_alone() {
     let error = store.layers().unpack(&digest, &digest, &tar[..]).expect_err("a large layer");
     assert!(error.to_string().contains("kept in reserve"), "{error}");
     let large = Specimen::default().file("layer.tar", &tar).finish();
-    let error = store.images().load(&large[..], &|_| {}).expect_err("a large archive");
+    let error = store.images().load(&large[..], &[], &|_| {}).expect_err("a large archive");
     assert!(error.to_string().contains("kept in reserve"), "{error}");
     store.settle();
     assert!(disk.free() > RESERVE, "{} bytes are free", disk.free());

@@ -134,13 +134,8 @@ pub(super) fn platform(
     }
     let wanted =
         images::platform::parse(asked).map_err(|error| Error::Invalid(error.to_string()))?;
-    match format!("{}/{}", wanted.os, wanted.architecture) == has {
-        true => Ok(()),
-        false => Err(Error::WrongPlatform(format!(
-            "image with reference {name} was found but does not match the specified platform: wanted {asked}, \
-             actual: {has}"
-        ))),
-    }
+    images::platform::mismatch(image, name, &wanted)
+        .map_or(Ok(()), |why| Err(Error::WrongPlatform(why)))
 }
 
 fn native() -> &'static str {

@@ -6,10 +6,20 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::http::error::Error;
-use crate::http::extract::Name;
+use crate::http::extract::{Api, Name, Query};
 use crate::http::reply;
 
-pub(crate) async fn handle(State(app): State<App>, Name(name): Name) -> Result<Response, Error> {
+/// The API version that brought the platform.
+const PLATFORM_SINCE: u32 = 48;
+
+pub(crate) async fn handle(
+    State(app): State<App>,
+    api: Api,
+    Name(name): Name,
+    query: Query,
+) -> Result<Response, Error> {
+    let platforms = super::platforms(&query, "platform", api, PLATFORM_SINCE)?;
+    app.images.find_for(&name, &platforms).await?;
     let steps = app.images.history(&name).await?;
     Ok(reply::json(StatusCode::OK, &steps))
 }

@@ -11,7 +11,7 @@ use store::reference::Reference;
 
 use crate::app::App;
 use crate::http::error::Error;
-use crate::http::extract::{Api, Name};
+use crate::http::extract::{Api, Name, Query};
 use crate::http::reply;
 use crate::images::list::bytes;
 
@@ -21,6 +21,9 @@ const CONTAINER_UNTIL: u32 = 45;
 const ENGINE_UNTIL: u32 = 52;
 const CONTAINER_CONFIG_UNTIL: u32 = 50;
 const EMPTY_FIELDS_UNTIL: u32 = 52;
+/// API versions that brought parameters.
+const MANIFESTS_SINCE: u32 = 48;
+const PLATFORM_SINCE: u32 = 49;
 /// Go's zero time: the image was never tagged here, or nobody wrote down when.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
@@ -42,13 +45,24 @@ pub(crate) async fn handle(
     State(app): State<App>,
     api: Api,
     Name(name): Name,
+    query: Query,
 ) -> Result<Response, Error> {
-    let image = app.images.find(&name).await?;
+    let platforms = super::platforms(&query, "platform", api, PLATFORM_SINCE)?;
+    let with_manifests = query.flag("manifests") && api.since(MANIFESTS_SINCE);
+    if with_manifests && !platforms.is_empty() {
+        let why = "conflicting options: manifests and platform options cannot both be set";
+        return Err(Error::bad_request(why));
+    }
+    let image = app.images.find_for(&name, &platforms).await?;
     let root = app.store.root();
     let layers: Vec<String> = (image.chain.iter().rev())
         .map(|chain| root.join("layers").join(chain.hex()).join("diff").display().to_string())
         .collect();
-    Ok(reply::json(StatusCode::OK, &shape(&image, &layers, api)))
+    let mut shown = shape(&image, &layers, api);
+    if with_manifests {
+        shown.manifests = Some(vec![app.images.manifest(image).await?]);
+    }
+    Ok(reply::json(StatusCode::OK, &shown))
 }
 
 /// The answer in the shape that the client's version has. `layers`: directories, topmost first.
@@ -91,6 +105,7 @@ fn shape(image: &Image, layers: &[String], api: Api) -> Inspect {
             layers: image.config.rootfs().diff_ids().clone(),
         },
         metadata: Metadata { last_tag_time: NEVER.to_owned() },
+        manifests: None,
     }
 }
 

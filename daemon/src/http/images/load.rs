@@ -21,11 +21,14 @@ pub(crate) async fn handle(
     body: Body,
 ) -> Result<Response, Error> {
     // Absent means quiet: only who asks for progress gets it.
+    let platforms = super::archived_platforms(&query, api)?;
     let quiet = query.get("quiet").is_none() || query.flag("quiet");
     let (lines, line_receiver) = mpsc::channel(PROGRESS_QUEUE);
     let job = Box::pin(async move {
         let (feed, archive) = transfer::reader();
-        let load = tokio::task::spawn_blocking(move || app.images.load(archive, quiet, &lines));
+        let load = tokio::task::spawn_blocking(move || {
+            app.images.load(archive, &platforms, quiet, &lines)
+        });
         feed.all_of(body).await;
         load.await.map_err(|_| images::Error::Stopped)?
     });

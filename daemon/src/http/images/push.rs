@@ -14,6 +14,9 @@ use crate::http::extract::{Api, Name, Query};
 use crate::images::pull::PROGRESS_QUEUE;
 use crate::images::{self, tag};
 
+/// The API version that brought the platform; older clients may send one that they do not mean.
+const PLATFORM_SINCE: u32 = 46;
+
 pub(crate) async fn handle(
     State(app): State<App>,
     api: Api,
@@ -22,6 +25,10 @@ pub(crate) async fn handle(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let reference = reference(&name, query.text("tag"))?;
+    let platforms = super::platforms(&query, "platform", api, PLATFORM_SINCE)?;
+    if !platforms.is_empty() {
+        app.images.find_for(&reference.familiar(), &platforms).await?;
+    }
     let credentials = credentials::of_request(&headers);
     let (lines, receiver) = mpsc::channel(PROGRESS_QUEUE);
     let job =

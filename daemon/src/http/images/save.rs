@@ -5,21 +5,31 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::http::error::Error;
-use crate::http::extract::{Name, Query};
+use crate::http::extract::{Api, Name, Query};
 use crate::http::transfer;
 
 const TAR: &str = "application/x-tar";
 
-pub(crate) async fn several(State(app): State<App>, query: Query) -> Result<Response, Error> {
+pub(crate) async fn several(
+    State(app): State<App>,
+    api: Api,
+    query: Query,
+) -> Result<Response, Error> {
     let names = query.all("names").map(str::to_owned).collect();
-    save(app, names).await
+    save(app, names, api, &query).await
 }
 
-pub(crate) async fn one(State(app): State<App>, Name(name): Name) -> Result<Response, Error> {
-    save(app, vec![name]).await
+pub(crate) async fn one(
+    State(app): State<App>,
+    api: Api,
+    Name(name): Name,
+    query: Query,
+) -> Result<Response, Error> {
+    save(app, vec![name], api, &query).await
 }
 
-async fn save(app: App, names: Vec<String>) -> Result<Response, Error> {
-    let chosen = app.images.chosen(names).await?;
+async fn save(app: App, names: Vec<String>, api: Api, query: &Query) -> Result<Response, Error> {
+    let platforms = super::archived_platforms(query, api)?;
+    let chosen = app.images.chosen(names, platforms).await?;
     Ok(transfer::write(TAR, move |into| app.images.save(&chosen, into)))
 }
