@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 mod resource;
 
 pub use resource::{
-    ConfigReference, Ipam, IpamConfig, Network, NetworkConnect, NetworkContainer, NetworkCreate,
-    NetworkCreated, NetworkDisconnect, NetworksPruned,
+    ConfigReference, Ipam, IpamConfig, IpamStatus, Network, NetworkConnect, NetworkContainer,
+    NetworkCreate, NetworkCreated, NetworkDisconnect, NetworkStatus, NetworksPruned, SubnetStatus,
 };
 
 /// `80/tcp` → where the host publishes it; `null` for a port that is only exposed.

@@ -24,8 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api_spec::network::NetworkCreate;
-use runtime::network::ipam::{Leases, Leases6, Pool, Subnet, Subnet6};
+use api_spec::network::{IpamStatus, NetworkCreate, NetworkStatus, SubnetStatus};
+use runtime::network::ipam::{Leases, Leases6, Pool, Subnet, Subnet6, Usage};
 use runtime::network::{self, NetworkError};
 use store::Records;
 
@@ -88,6 +88,16 @@ impl Entry {
         let (leases, leases6) = leases.map_or((None, None), |(four, six)| (Some(four), six));
         Ok(Self { network: Arc::new(network), leases, leases6, users: BTreeSet::new() })
     }
+
+    /// How full its subnets are.
+    fn status(&self) -> NetworkStatus {
+        let four = self.leases.iter().map(|it| (it.subnet().to_string(), it.usage()));
+        let six = self.leases6.iter().map(|it| (it.subnet().to_string(), it.usage()));
+        let shown = four.chain(six).map(|(subnet, Usage { in_use, available })| {
+            (subnet, SubnetStatus { ips_in_use: in_use, dynamic_ips_available: available })
+        });
+        NetworkStatus { ipam: IpamStatus { subnets: shown.collect() } }
+    }
 }
 
 fn leases(bridge: &Bridge) -> Result<(Leases, Option<Leases6>), Error> {
@@ -111,6 +121,11 @@ fn leases6(bridge: &BridgeV6) -> Result<Leases6, Error> {
 }
 
 impl Networks {
+    /// How full a network is; one that has gone is empty.
+    pub(crate) fn status(&self, id: &str) -> NetworkStatus {
+        self.table().get(id).map(Entry::status).unwrap_or_default()
+    }
+
     /// Chooses the default bridge's subnet and makes all bridges. Must run within the async runtime.
     pub(crate) fn open(config: &Config, records: Records, events: Events) -> Result<Self, Error> {
         let rules = Arc::new(Rules::default());

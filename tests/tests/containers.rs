@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Daemon, IMAGE, eventually, name};
+use harness::{Daemon, IMAGE, escaped, eventually, name};
 use serde_json::{Value, json};
 
 /// Route: POST /containers/create
@@ -179,7 +179,7 @@ fn is_listed_with_filters() {
     daemon.wait(&ended);
     let list = |query: &str, filters: Value| -> Vec<Value> {
         let filters = filters.to_string();
-        let path = format!("/containers/json?{query}filters={}", encode(&filters));
+        let path = format!("/containers/json?{query}filters={}", escaped(&filters));
         daemon.http().get(&path).expect(200).json().as_array().expect("a list").clone()
     };
     let ids = |list: &[Value]| -> Vec<String> {
@@ -214,10 +214,6 @@ fn is_listed_with_filters() {
     assert_eq!(entry["HostConfig"]["NetworkMode"], "none");
     assert_eq!(all[1]["Status"], "Created");
     assert!(all[2]["Status"].as_str().is_some_and(|status| status.starts_with("Up ")));
-}
-
-fn encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[test]

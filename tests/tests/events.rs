@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Daemon, IMAGE, name, now};
+use harness::{Daemon, IMAGE, escaped, name, now};
 use serde_json::{Value, json};
 
 fn filters(value: &Value) -> String {
-    value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
+    escaped(&value.to_string())
 }
 
 fn actions(events: &[Value]) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use harness::image::{Compression, Files, Flavour, Image, PATH};
 use harness::registry::Registry;
-use harness::{Daemon, IMAGE, name};
+use harness::{Daemon, IMAGE, escaped, name};
 use serde_json::{Value, json};
 
 /// A tiny image of one file that is its own.
@@ -154,9 +154,7 @@ fn a_list_is_filtered() {
         (json!({ "dangling": ["true"] }), false),
         (json!({ "dangling": ["false"] }), true),
     ] {
-        let encoded: String =
-            filters.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/images/json?filters={encoded}");
+        let path = format!("/images/json?filters={}", escaped(&filters.to_string()));
         let list = daemon.http().get(&path).expect(200).json();
         let seen = list.as_array().expect("a list").iter().any(|entry| entry["Id"] == image.id());
         assert_eq!(seen, found, "{filters}");

@@ -55,6 +55,32 @@ impl<'a> Network<'a> {
     }
 }
 
+/// Of the subnets' addresses those of network, broadcast and routers are nobody's, and each has a gateway. dockerd tells
+/// so since API 1.52.
+#[test]
+fn tells_how_full_it_is() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let network = Network::new(&daemon, &json!({}));
+    let subnets = |version: &str| {
+        let path = format!("{version}/networks/{}", network.id);
+        let seen = daemon.http().get(&path).expect(200).json();
+        let all = seen["Status"]["IPAM"]["Subnets"].as_object().cloned().unwrap_or_default();
+        assert!(all.is_empty() || all.len() == 2, "{seen}");
+        let of = |is_six: bool| all.iter().find(|(subnet, _)| subnet.contains(':') == is_six);
+        let of = |is_six| of(is_six).map(|(_, usage)| usage.clone()).unwrap_or_default();
+        (of(false), of(true))
+    };
+    let usage = |used: u64, free: u64| json!({ "IPsInUse": used, "DynamicIPsAvailable": free });
+    let (four, six) = subnets("");
+    let size = four["DynamicIPsAvailable"].as_u64().expect("a number") + 3;
+    assert_eq!((four, six), (usage(3, size - 3), usage(2, u64::MAX - 1)));
+    let id = network.sleeper(&json!({}));
+    assert_eq!(subnets(""), (usage(4, size - 4), usage(3, u64::MAX - 2)));
+    assert_eq!(subnets("/v1.51"), (Value::Null, Value::Null));
+    daemon.remove(&id);
+    assert!(becomes(PATIENCE, || subnets("").1 == usage(2, u64::MAX - 1)), "{:?}", subnets(""));
+}
+
 /// Tells everybody who connects to a port of the container's IPv6 which address they have.
 fn serve(daemon: &Daemon, id: &str, port: u16) {
     let inside = Elsewhere::of_container(&daemon.inspect(id));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::audit::cgroups_of_container;
 use harness::daemon::Options;
-use harness::{Daemon, eventually, name, now};
+use harness::{Daemon, escaped, eventually, name, now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// What happened to a container since `begin`.
 fn actions(daemon: &Daemon, id: &str, begin: u64) -> Vec<Value> {
     let filters = json!({ "container": [id], "type": ["container"] }).to_string();
-    let only: String = filters.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let only = escaped(&filters);
     let path = format!("/events?since={begin}&until={}&filters={only}", now() + 1);
     daemon.http().get(&path).expect(200).json_lines()
 }

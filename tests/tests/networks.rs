@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use harness::daemon::Options;
 use harness::elsewhere::{Elsewhere, HOST, NEIGHBOUR, run};
-use harness::{Daemon, Network, name};
+use harness::{Daemon, Network, escaped, name};
 use serde_json::{Value, json};
 
 fn encoded(value: &Value) -> String {
-    value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
+    escaped(&value.to_string())
 }
 
 /// A subnet that only this test has.

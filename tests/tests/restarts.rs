@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Daemon, eventually, now};
+use harness::{Daemon, escaped, eventually, now};
 use serde_json::{Value, json};
 
 /// Milliseconds from each end to the next start.
@@ -31,7 +31,7 @@ fn pauses_double_from_a_tenth_of_a_second() {
         (seen["RestartCount"] == 4 && seen["State"]["Status"] == "exited").then_some(())
     });
     let filters = json!({ "container": [id], "event": ["start", "die"] }).to_string();
-    let only: String = filters.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let only = escaped(&filters);
     let path = format!("/events?since={begin}&until={}&filters={only}", now() + 1);
     let events = daemon.http().get(&path).expect(200).json_lines();
     let pauses = pauses(&events);

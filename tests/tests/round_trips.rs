@@ -12,7 +12,7 @@ use std::process::Command;
 use harness::debian_registry::{DebianRegistry, skopeo};
 use harness::image::{Compression, Files, Flavour, Image};
 use harness::registry::{Guard, Registry};
-use harness::{Daemon, docker, name, packages};
+use harness::{Daemon, docker, escaped, name, packages};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -295,7 +295,7 @@ fn filters_choose_images() {
             list.as_array_mut().expect("a list").push(json!(value));
         }
         let text = Value::Object(map).to_string();
-        let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = escaped(&text);
         let list = daemon.http().get(&format!("/images/json?filters={escaped}")).expect(200).json();
         let found: Vec<Value> =
             list.as_array().expect("a list").iter().map(|image| image["Id"].clone()).collect();

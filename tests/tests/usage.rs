@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Daemon, IMAGE, eventually, name};
+use harness::{Daemon, IMAGE, escaped, eventually, name};
 use serde_json::{Value, json};
 
 fn encoded(value: &Value) -> String {
-    value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
+    escaped(&value.to_string())
 }
 
 fn words(value: &Value) -> Vec<&str> {

@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use harness::{Daemon, IMAGE, name};
+use harness::{Daemon, IMAGE, escaped, name};
 use serde_json::{Value, json};
 
 fn encoded(value: &Value) -> String {
-    value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
+    escaped(&value.to_string())
 }
 
 /// A volume of the test's own; removed with the value.

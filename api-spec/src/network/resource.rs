@@ -35,6 +35,36 @@ pub struct Network {
     pub containers: Option<BTreeMap<String, NetworkContainer>>,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
+    /// Of an inspect, since API 1.52.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<NetworkStatus>,
+}
+
+/// How a network does.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub struct NetworkStatus {
+    #[serde(rename = "IPAM")]
+    pub ipam: IpamStatus,
+}
+
+/// How full a network's subnets are.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct IpamStatus {
+    pub subnets: BTreeMap<String, SubnetStatus>,
+}
+
+/// How full a subnet is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub struct SubnetStatus {
+    /// Addresses that are in use or reserved.
+    #[serde(rename = "IPsInUse")]
+    pub ips_in_use: u64,
+    /// Addresses that are free for those that ask for none of their own.
+    #[serde(rename = "DynamicIPsAvailable")]
+    pub dynamic_ips_available: u64,
 }
 
 /// Where a network's addresses come from.

@@ -222,6 +222,16 @@ impl Pool {
     }
 }
 
+/// How full a network is. Both numbers stop at the highest that they hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Addresses of the subnet that nobody can get: leased ones, and those that stand for the network, its broadcast
+    /// or its routers.
+    pub in_use: u64,
+    /// Addresses that are still there for those that ask for none of their own.
+    pub available: u64,
+}
+
 /// The addresses of one network that are given out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leases {
@@ -295,6 +305,21 @@ impl Leases {
             self.lowest = self.lowest.min(address);
         }
         was_leased
+    }
+
+    /// How full the network is.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let count = |first: u32, last: u32| (u64::from(last) + 1).saturating_sub(first.into());
+        let Self { subnet, range, leased, .. } = self;
+        let (first, last) = subnet.usable();
+        let unusable = count(subnet.network, subnet.last()) - count(first, last);
+        let (first, last) = range.span_in(subnet);
+        let of_range = leased.iter().filter(|address| (first..=last).contains(*address)).count();
+        Usage {
+            in_use: leased.len() as u64 + unusable,
+            available: count(first, last).saturating_sub(of_range as u64),
+        }
     }
 }
 

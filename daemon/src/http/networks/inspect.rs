@@ -10,6 +10,9 @@ use crate::http::error::Error;
 use crate::http::extract::{Api, Name, Query};
 use crate::http::reply;
 
+/// Since this API version it is told how full a network is.
+const TELLS_STATUS_SINCE: u32 = 52;
+
 pub(crate) async fn handle(
     State(app): State<App>,
     Name(name): Name,
@@ -22,5 +25,6 @@ pub(crate) async fn handle(
     }
     let mut shown = shown(&network, api);
     shown.containers = Some(app.containers.in_network(&network.id));
+    shown.status = api.since(TELLS_STATUS_SINCE).then(|| app.networks.status(&network.id));
     Ok(reply::json(StatusCode::OK, &shown))
 }

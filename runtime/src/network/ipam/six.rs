@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use super::Usage;
+
 /// Why there is no IPv6 subnet or address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ipam6Error {
@@ -138,6 +140,25 @@ impl Leases6 {
     pub fn release(&mut self, address: Ipv6Addr) -> bool {
         self.leased.remove(&u128::from(address))
     }
+
+    /// The network's subnet.
+    #[must_use]
+    pub fn subnet(&self) -> Subnet6 {
+        self.subnet
+    }
+
+    /// How full the network is.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let (first, last) = (self.range.network.max(self.subnet.network + 1), self.range.last());
+        let of_range = self.leased.range(first..=last).count() as u128;
+        let available = (last - first + 1).saturating_sub(of_range);
+        Usage {
+            // The address of the subnet's routers is nobody's.
+            in_use: self.leased.len() as u64 + 1,
+            available: u64::try_from(available).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -182,5 +203,17 @@ mod tests {
         assert_eq!(local.to_string(), "fd01:203:405:607::/64");
         assert_eq!(local.first_address(), ip("fd01:203:405:607::1"));
         assert!(Subnet6::of(ip("::"), 0).is_err() && Subnet6::of(ip("fd00::"), 127).is_err());
+    }
+
+    #[test]
+    fn networks_tell_how_full_they_are() {
+        let whole = Subnet6::of(ip("2001:db8::"), 64).unwrap();
+        let range = Subnet6::of(ip("2001:db8::8"), 125).unwrap();
+        let mut leases = Leases6::within(whole, whole, ip("2001:db8::1")).unwrap();
+        assert_eq!(leases.usage(), Usage { in_use: 2, available: u64::MAX - 1 });
+        leases = Leases6::within(whole, range, ip("2001:db8::1")).unwrap();
+        assert_eq!(leases.usage(), Usage { in_use: 2, available: 8 });
+        while leases.allocate().is_ok() {}
+        assert_eq!(leases.usage(), Usage { in_use: 10, available: 0 });
     }
 }

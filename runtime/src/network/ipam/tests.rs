@@ -116,3 +116,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn networks_tell_how_full_they_are() {
+    let usage = |in_use, available| Usage { in_use, available };
+    let mut leases = Leases::new(subnet("172.18.0.0/16"), Ipv4Addr::new(172, 18, 0, 1)).unwrap();
+    assert_eq!(leases.usage(), usage(3, 65533));
+    leases.allocate().unwrap();
+    assert_eq!(leases.usage(), usage(4, 65532));
+    let gateway = Ipv4Addr::new(10, 0, 0, 1);
+    let mut leases =
+        Leases::within(subnet("10.0.0.0/24"), subnet("10.0.0.128/25"), gateway).unwrap();
+    assert_eq!(leases.usage(), usage(3, 127));
+    while leases.allocate().is_ok() {}
+    assert_eq!(leases.usage(), usage(130, 0));
+    let leases = Leases::new(subnet("10.0.0.0/31"), Ipv4Addr::new(10, 0, 0, 0)).unwrap();
+    assert_eq!(leases.usage(), usage(1, 1));
+}
