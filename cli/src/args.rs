@@ -402,6 +402,9 @@ pub(crate) struct RmiArgs {
     /// Do not delete untagged parents
     #[arg(long)]
     pub(crate) no_prune: bool,
+    /// Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
+    #[arg(long = "platform", value_parser = files::platform, value_delimiter = ',')]
+    pub(crate) platforms: Vec<String>,
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
 }

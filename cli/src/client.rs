@@ -23,9 +23,6 @@ pub(crate) use host::Host;
 pub(crate) use path::{Path, encode_segment};
 pub(crate) use transfer::{Download, Upload, download};
 
-/// The API version that is asked for: old enough for every daemon in use, new enough for all that
-/// is used here.
-const API_VERSION: &str = "1.44";
 /// Largest answer that is read whole, in bytes.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
@@ -59,7 +56,7 @@ impl Client {
 
     /// The API version in use.
     pub(crate) fn api_version(&self) -> &'static str {
-        API_VERSION
+        path::API_VERSION
     }
 
     /// `GET`, answered by JSON.
@@ -176,7 +173,7 @@ impl Client {
         body: Body,
         headers: &[(&str, String)],
     ) -> Result<Response<Incoming>, ClientError> {
-        let target = format!("/v{API_VERSION}{path}");
+        let target = path.target();
         let uri: http::Uri = hyperlocal::Uri::new(self.host.socket(), &target).into();
         let mut request = Request::builder()
             .method(method)

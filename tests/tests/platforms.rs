@@ -4,6 +4,7 @@
 use harness::image::Files;
 use harness::{Answer, Daemon, escaped, name};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A query's value for a platform.
 fn platform(architecture: &str) -> String {
@@ -131,5 +132,30 @@ fn what_is_no_platform_is_refused() {
             assert!(said.starts_with(why), "{path}: {said}");
         }
     }
+    daemon.http().delete(&format!("/images/{image}")).expect(200);
+}
+
+/// By the bundled client's flags.
+#[test]
+fn the_client_asks_for_platforms() {
+    let Some(daemon) = Daemon::ours() else { return };
+    let image = make(&daemon, &name(), "arm64");
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("saved").display().to_string();
+    let run = |words: &[&str]| daemon.jocker(words);
+    for words in [&["history", "-q"][..], &["save", "-o", &file], &["push"], &["rmi"]] {
+        let words = [words, &["--platform", "linux/s390x", &image]].concat();
+        let said = run(&words).fails(1);
+        assert!(said.contains("linux/s390x"), "{words:?}: {said}");
+    }
+    run(&["history", "-q", "--platform", "linux/arm64", &image]).ok();
+    run(&["save", "-o", &file, "--platform", "linux/arm64", &image]).ok();
+    run(&["rmi", "--platform", "linux/arm64", &image]).ok();
+    let said = run(&["load", "-i", &file, "--platform", "linux"]).fails(1);
+    assert!(said.contains("archive has no image for platform"), "{said}");
+    let said = run(&["load", "-i", &file, "--platform", "linux/arm64"]).ok();
+    assert!(said.contains(&image), "{said}");
+    let said = run(&["save", "--platform", "linux//x", &image]).fails(125);
+    assert!(said.contains("must be os[/arch[/variant]]"), "{said}");
     daemon.http().delete(&format!("/images/{image}")).expect(200);
 }

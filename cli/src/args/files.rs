@@ -2,6 +2,28 @@
 //! `save`, `load`, `push`, `history`.
 
 use clap::Args;
+use serde_json::json;
+
+/// A platform in JSON, as the daemon takes it, out of `os[/arch[/variant]]`; without an architecture it is this machine's.
+pub(super) fn platform(text: &str) -> Result<String, String> {
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        return Err("must be os[/arch[/variant]]".to_owned());
+    }
+    match parts.as_slice() {
+        [os] => Ok(json!({ "os": os, "architecture": own }).to_string()),
+        [os, architecture] => Ok(json!({ "os": os, "architecture": architecture }).to_string()),
+        [os, architecture, variant] => {
+            Ok(json!({ "os": os, "architecture": architecture, "variant": variant }).to_string())
+        }
+        _ => Err("must be os[/arch[/variant]]".to_owned()),
+    }
+}
 
 #[derive(Debug, Args)]
 #[command(override_usage = "jocker cp [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n       \
@@ -80,6 +102,9 @@ pub(crate) struct SaveArgs {
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<String>,
+    /// Save only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
+    #[arg(long, value_parser = platform)]
+    pub(crate) platform: Option<String>,
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
 }
@@ -89,6 +114,9 @@ pub(crate) struct LoadArgs {
     /// Read from tar archive file, instead of STDIN
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<String>,
+    /// Load only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
+    #[arg(long, value_parser = platform)]
+    pub(crate) platform: Option<String>,
     /// Suppress the load output
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -99,6 +127,9 @@ pub(crate) struct PushArgs {
     /// Push all tags of an image to the repository
     #[arg(short, long)]
     pub(crate) all_tags: bool,
+    /// Push the image only if it is for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
+    #[arg(long, value_parser = platform)]
+    pub(crate) platform: Option<String>,
     /// Suppress verbose output
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -118,6 +149,9 @@ pub(crate) struct HistoryArgs {
     /// Don't truncate output
     #[arg(long)]
     pub(crate) no_trunc: bool,
+    /// Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
+    #[arg(long, value_parser = platform)]
+    pub(crate) platform: Option<String>,
     /// Only show image IDs
     #[arg(short, long)]
     pub(crate) quiet: bool,

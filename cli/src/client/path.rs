@@ -2,9 +2,16 @@
 
 use std::fmt;
 
+/// The API version that is asked for: old enough for every daemon in use, new enough for all that
+/// is used here but platforms.
+pub(super) const API_VERSION: &str = "1.44";
+/// The API version that knows of platforms wherever they may be named.
+const PLATFORMS_VERSION: &str = "1.50";
+
 /// A path with its query. Both are encoded already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path {
+    version: &'static str,
     path: String,
     query: String,
 }
@@ -12,7 +19,7 @@ pub(crate) struct Path {
 impl Path {
     /// A path whose variable parts went through [`encode_segment`] or the like.
     pub(crate) fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), query: String::new() }
+        Self { version: API_VERSION, path: path.into(), query: String::new() }
     }
 
     /// `/containers/{name}{rest}`
@@ -37,6 +44,24 @@ impl Path {
         self.query.push(separator);
         self.query.push_str(&format!("{name}={value}"));
         self
+    }
+
+    /// Adds platforms in JSON, if there are any.
+    pub(crate) fn platforms<'p>(
+        mut self,
+        name: &str,
+        platforms: impl IntoIterator<Item = &'p String>,
+    ) -> Self {
+        for platform in platforms {
+            self = self.with(name, platform);
+            self.version = PLATFORMS_VERSION;
+        }
+        self
+    }
+
+    /// What is asked of the daemon: the path below the API version.
+    pub(super) fn target(&self) -> String {
+        format!("/v{}{self}", self.version)
     }
 
     /// Adds a parameter if there is a value.

@@ -22,7 +22,8 @@ const STEP_WIDTH: usize = 45;
 const SHORT_ID: usize = 12;
 
 pub(super) async fn history(client: &Client, args: HistoryArgs) -> Outcome {
-    let steps: Vec<HistoryStep> = client.get(&Path::image(&args.image, "/history")).await?;
+    let path = Path::image(&args.image, "/history").platforms("platform", &args.platform);
+    let steps: Vec<HistoryStep> = client.get(&path).await?;
     let rows: Vec<Map<String, Value>> =
         steps.iter().map(|step| row(step, args.no_trunc, args.human)).collect();
     let created = if args.human { "CreatedSince" } else { "CreatedAt" };

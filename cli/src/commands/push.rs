@@ -23,7 +23,9 @@ pub(super) async fn push(client: &Client, args: &PushArgs) -> Outcome {
         }
         suffix = Some(DEFAULT_TAG);
     }
-    let path = Path::image(name.repository, "/push").maybe("tag", suffix);
+    let path = Path::image(name.repository, "/push")
+        .maybe("tag", suffix)
+        .platforms("platform", &args.platform);
     let secret = credentials::header(name.registry()).unwrap_or_else(|| NOBODY.to_owned());
     let headers = [("x-registry-auth", secret)];
     let answer = client.stream_with(Method::POST, &path, &headers).await?;

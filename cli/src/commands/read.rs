@@ -25,7 +25,9 @@ pub(super) async fn load(client: &Client, args: &LoadArgs) -> Outcome {
         None => Upload::of(io::stdin()),
     };
     let quiet = args.quiet || !io::stdout().is_terminal();
-    let path = Path::new("/images/load").with("quiet", u8::from(quiet));
+    let path = Path::new("/images/load")
+        .with("quiet", u8::from(quiet))
+        .platforms("platform", &args.platform);
     let headers = [("content-type", TAR.to_owned())];
     let answer = client.upload(Method::POST, &path, &headers, body).await?;
     follow(&path, answer.into_body(), Target::Stdout).await

@@ -17,7 +17,10 @@ struct Removed {
 pub(super) async fn remove(client: &Client, args: &RmiArgs) -> Outcome {
     let mut failed = false;
     for name in &args.images {
-        let path = Path::image(name, "").flag("force", args.force).flag("noprune", args.no_prune);
+        let path = Path::image(name, "")
+            .flag("force", args.force)
+            .flag("noprune", args.no_prune)
+            .platforms("platforms", &args.platforms);
         match client.call::<Vec<Removed>>(Method::DELETE, &path, None::<&()>).await {
             Ok(removed) => {
                 for step in removed {

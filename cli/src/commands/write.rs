@@ -18,6 +18,7 @@ pub(super) async fn save(client: &Client, args: &SaveArgs) -> Outcome {
     for image in &args.images {
         path = path.with("names", image);
     }
+    path = path.platforms("platform", &args.platform);
     write(client, &path, args.output.as_deref()).await
 }
 
