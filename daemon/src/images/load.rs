@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::{Error, Images};
 
 impl Images {
-    /// Loads an archive, of its images those for these platforms, if there are any; lines go into `lines` while it runs, without byte counts if `quiet`.
-    /// Blocks.
+    /// Loads an archive, of its images those for these platforms, if there are any; lines go into `lines` while it
+    /// runs, without byte counts if `quiet`. Blocks.
     pub(crate) fn load(
         &self,
         archive: impl io::Read,

@@ -33,6 +33,7 @@ impl Images {
         self.blocking(move |images| images.manifest_now(&image)).await
     }
 
+    /// Like [`Images::manifest`], on a thread that may block.
     pub(super) fn manifest_now(&self, image: &Image) -> Result<ManifestSummary, Error> {
         let descriptor = &image.manifest;
         let raw = self.store.read_small(&descriptor.digest, MANIFEST_LIMIT);

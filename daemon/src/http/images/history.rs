@@ -19,7 +19,9 @@ pub(crate) async fn handle(
     query: Query,
 ) -> Result<Response, Error> {
     let platforms = super::platforms(&query, "platform", api, PLATFORM_SINCE)?;
-    app.images.find_for(&name, &platforms).await?;
+    if !platforms.is_empty() {
+        app.images.find_for(&name, &platforms).await?;
+    }
     let steps = app.images.history(&name).await?;
     Ok(reply::json(StatusCode::OK, &steps))
 }
