@@ -3,11 +3,17 @@
 use std::fs;
 use std::io::Read;
 use std::io::Write as _;
+use std::time::Duration;
 
+use harness::audit::pids_of_container;
 use harness::debian_registry::skopeo;
 use harness::image::{self, Files};
 use harness::registry::Registry;
-use harness::{Answer, Daemon, IMAGE, escaped, name};
+use harness::{Answer, Daemon, IMAGE, escaped, eventually, name};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -233,6 +239,27 @@ fn what_is_pushed_is_compressed_once() {
     let seen = daemon.sh(&json!({ "Image": one }), "wc -c </much");
     assert_eq!(seen.trim(), "3000000");
     remove(&daemon, &one);
+}
+
+/// A debugger that does not look at the end of a child keeps the container in its exit: it can not be paused any more.
+#[test]
+fn a_container_that_ends_is_committed() {
+    let daemon = Daemon::start();
+    let id = daemon.launch(&json!({ "Cmd": ["sh", "-c", "echo a >/mark; sleep 1000 & wait"] }));
+    let init = daemon.inspect(&id)["State"]["Pid"].as_u64().expect("a pid");
+    let child = eventually("its child", Duration::from_secs(20), || {
+        pids_of_container(&id).into_iter().find(|pid| u64::from(*pid) != init)
+    });
+    let pid = |pid: u64| Pid::from_raw(i32::try_from(pid).expect("a pid"));
+    ptrace::seize(pid(child.into()), ptrace::Options::empty()).expect("PTRACE_SEIZE");
+    kill(pid(init), Signal::SIGKILL).expect("kill");
+    let repository = name();
+    commit(&daemon, &id, &format!("&repo={repository}")).expect(201);
+    waitpid(pid(child.into()), None).expect("its end");
+    assert_eq!(daemon.wait(&id), 137);
+    assert_eq!(daemon.sh(&json!({ "Image": repository }), "cat /mark").trim(), "a");
+    daemon.remove(&id);
+    remove(&daemon, &repository);
 }
 
 fn import(daemon: &Daemon, query: &str, archive: &[u8]) -> Answer {

@@ -11,7 +11,7 @@ use store::reference::Reference;
 use store::{Digest, Image};
 
 use super::{Error, Images, changes, tag};
-use crate::containers::{Handle, MARK, State};
+use crate::containers::{self, Handle, MARK, State};
 
 /// What is to be made of a container.
 #[derive(Debug, Clone, Default)]
@@ -42,8 +42,8 @@ impl Images {
             let is_running = matches!(handle.snapshot().progress.state, State::Running(_));
             let mut frozen = commit.pause && is_running;
             if frozen && let Err(error) = handle.pause().await {
-                // One that has just ended changes nothing any more.
-                if handle.snapshot().progress.state.running().is_some() {
+                // One that ends, or has just ended, changes nothing of its own will any more.
+                if !matches!(error, containers::Error::Conflict(_)) {
                     return Err(Error::container(error));
                 }
                 frozen = false;
