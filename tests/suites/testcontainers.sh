@@ -4,7 +4,7 @@
 #   TESTCONTAINERS=DIR   a checkout of testcontainers-python; without it one is cloned
 #   IMAGES=FILE          a `docker save` archive of the images that the tests name; loaded first
 #   OUT=DIR              where outputs and results.tsv go; a new directory by default
-# Needs python3-venv, git.
+# Needs python3-venv, git, and the docker CLI's compose plugin.
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,7p' "$0"; exit 2; }
 host=$1; shift

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::audit::pids_of_container;
+use harness::audit::{cgroups_of_container, pids_of_container};
 use harness::daemon::Options;
 use harness::monitor::{FakeMonitor, Plays, control_hello};
 use harness::{Daemon, eventually};
@@ -23,11 +23,15 @@ fn adopted(daemon: &mut Daemon, plays: Plays) -> (String, Value, FakeMonitor) {
     (id, state, monitor)
 }
 
-fn end_process(state: &Value) {
+/// Ends the container's process and removes its control groups: a real monitor would do so.
+fn end_container(id: &str, state: &Value) {
     let pid = state["Pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("its end");
     eventually("the process is gone", Duration::from_secs(10), || {
         (!Path::new(&format!("/proc/{pid}/root/bin")).exists()).then_some(())
+    });
+    eventually("the groups can be removed", Duration::from_secs(10), || {
+        cgroups_of_container(id).iter().all(|group| fs::remove_dir(group).is_ok()).then_some(())
     });
 }
 
@@ -49,7 +53,7 @@ fn a_monitor_of_version_1_is_adopted() {
     let state = daemon.inspect(&id)["State"].clone();
     assert_eq!(state["FinishedAt"], "2026-11-22T16:19:07.897567331Z");
     assert_eq!(state["StartedAt"], before["StartedAt"]);
-    end_process(&before);
+    end_container(&id, &before);
 }
 
 #[test]
@@ -70,12 +74,9 @@ fn a_monitor_of_an_unknown_version_keeps_its_container() {
         "started_at": before["StartedAt"], "finished_at": "2031-01-02T03:04:05.6Z" });
     let run_dir = daemon.exec_root().join("containers").join(&id);
     fs::write(run_dir.join("monitor.json"), record.to_string()).expect("the record");
-    end_process(&before);
+    end_container(&id, &before);
     assert_eq!(daemon.wait(&id), 5);
     assert_eq!(daemon.inspect(&id)["State"]["FinishedAt"], "2031-01-02T03:04:05.6Z");
-    eventually("no processes", Duration::from_secs(10), || {
-        pids_of_container(&id).is_empty().then_some(())
-    });
     daemon.start_container(&id);
     assert_eq!(daemon.inspect(&id)["State"]["Running"], true);
 }
