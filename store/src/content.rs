@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 pub use ingest::Ingest;
-pub(crate) use ingest::{WRITEBACK_STEP, partial_digest, partial_name};
+pub(crate) use ingest::{partial_digest, partial_name};
 
 use crate::digest::Digest;
 use crate::durable;

@@ -271,7 +271,7 @@ impl Inner {
         let limits = Limits::default();
         let is_hashed = matches!(bytes, Bytes::Unknown);
         let (applied, digest) = pump(self.watched(reader), limits.bytes, is_hashed, |stream| {
-            apply(&mut self.ahead.over(stream), root, dump, &limits)
+            apply(stream, root, dump, &limits, &self.ahead)
         })
         .map_err(LayerError::Read)?;
         // A broken stream looks to the archive like an early end: the stream's error says more.

@@ -173,6 +173,8 @@ impl Inner {
         for (name, mode) in DIRECTORIES {
             durable::ensure_dir(&root.join(name), *mode)?;
         }
+        // Layers are unpacked here, several at once, before they have their names.
+        durable::spread(&root.join("ingest"))?;
         let db = db::Db::open(&root)?;
         Ok(Self {
             directory: File::open(&root).on("open", &root)?,

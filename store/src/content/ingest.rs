@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{BLOB_LIMIT, ContentError};
 use crate::Inner;
+use crate::ahead::WRITEBACK_STEP;
 use crate::crash;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, IoError};
@@ -18,8 +19,6 @@ use crate::sys;
 const SUFFIX: &str = ".partial";
 /// Bytes read at once when earlier bytes are hashed again.
 const REHASH_BUFFER: usize = 256 << 10;
-/// Bytes after which the disk is set to work, so that the commit's sync finds little to do.
-pub(crate) const WRITEBACK_STEP: u64 = 4 << 20;
 
 /// A blob on its way in. Dropping it keeps the bytes for a later attempt.
 #[derive(Debug)]

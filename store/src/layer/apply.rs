@@ -22,11 +22,8 @@ use super::limits::Limits;
 use super::metadata::{self, Metadata};
 use super::path::{CleanPath, Meaning, PathError, meaning};
 use super::root::Root;
+use crate::ahead::{Ahead, WRITEBACK_STEP};
 use crate::sys;
-
-/// Files of so many bytes are on their way to the disk before the commit's sync asks for it; the
-/// kernel gathers smaller ones better.
-const WRITEBACK_FROM: u64 = 1 << 20;
 
 /// Why an entry cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +101,7 @@ pub(crate) fn apply(
     root: OwnedFd,
     discard: OwnedFd,
     limits: &Limits,
+    ahead: &Ahead,
 ) -> Result<Applied, ApplyError> {
     let mut archive = Archive::new(stream, limits);
     let mut applier = Applier {
@@ -113,6 +111,7 @@ pub(crate) fn apply(
         directories: BTreeMap::new(),
         bytes: 0,
         limits,
+        ahead,
     };
     while let Some(mut entry) = archive.next()? {
         applier.entry(&mut entry, &mut archive)?;
@@ -131,6 +130,7 @@ struct Applier<'a> {
     directories: BTreeMap<CleanPath, Metadata>,
     bytes: u64,
     limits: &'a Limits,
+    ahead: &'a Ahead,
 }
 
 impl Applier<'_> {
@@ -207,17 +207,23 @@ impl Applier<'_> {
         entry: &mut Entry,
         archive: &mut Archive<'_, R>,
     ) -> Result<(), ApplyError> {
+        const CALL: &str = "sync_file_range";
         let named = |source| failed(path.as_bytes(), source);
-        node::write_data(file, entry, archive).map_err(|error| match error {
+        let mut started = 0;
+        let wrote = |written| {
+            if written - started < WRITEBACK_STEP {
+                return Ok(());
+            }
+            let from = std::mem::replace(&mut started, written);
+            sys::start_writeback(file, from, written - from).call(CALL)
+        };
+        node::write_data(file, entry, archive, wrote).map_err(|error| match error {
             node::DataError::Archive(error) => error.into(),
             node::DataError::Entry(error) => named(error),
         })?;
         let metadata = owned(entry).map_err(named)?;
         metadata.apply(file).call("set owner, mode, attributes and time").map_err(named)?;
-        if entry.size < WRITEBACK_FROM {
-            return Ok(());
-        }
-        sys::start_writeback(file, 0, 0).call("sync_file_range").map_err(named)
+        self.ahead.wrote(file, entry.size).call(CALL).map_err(named)
     }
 
     /// Gives the directories what was put off.

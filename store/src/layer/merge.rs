@@ -136,7 +136,7 @@ impl Merger<'_> {
         match self.node(&parent, name, entry).map_err(named)? {
             None => Ok(()),
             Some(file) => {
-                write_data(&file, entry, archive).map_err(|error| match error {
+                write_data(&file, entry, archive, |_| Ok(())).map_err(|error| match error {
                     DataError::Archive(error) => error.into(),
                     DataError::Entry(error) => named(error),
                 })?;

@@ -201,15 +201,23 @@ impl From<ArchiveError> for DataError {
     }
 }
 
-/// Copies the entry's data into its file, straight from the stream's buffers; holes stay holes.
+/// Copies the entry's data into its file, straight from the stream's buffers; holes stay holes. `wrote` hears how many
+/// bytes of a file without holes are there.
 pub(crate) fn write_data<R: BufRead>(
     file: &OwnedFd,
     entry: &Entry,
     archive: &mut Archive<'_, R>,
+    mut wrote: impl FnMut(u64) -> Result<(), EntryError>,
 ) -> Result<(), DataError> {
     let Kind::File { regions: Some(regions) } = &entry.kind else {
-        while archive.data(u64::MAX, |bytes| put(bytes, |bytes| write(file, bytes)))? > 0 {}
-        return Ok(());
+        let mut written = 0;
+        loop {
+            match archive.data(u64::MAX, |bytes| put(bytes, |bytes| write(file, bytes)))? {
+                0 => return Ok(()),
+                count => written += count as u64,
+            }
+            wrote(written).map_err(DataError::Entry)?;
+        }
     };
     for Region { offset, length } in regions {
         let (mut at, end) = (*offset, offset + length);

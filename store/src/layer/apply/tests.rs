@@ -26,7 +26,8 @@ impl Ground {
 
     fn apply_with(&self, archive: Specimen, limits: &Limits) -> Result<Applied, ApplyError> {
         let open = |name| OwnedFd::from(File::open(self.base.path().join(name)).expect("open"));
-        apply(&mut &archive.finish()[..], open("diff"), open("discard"), limits)
+        let ahead = Ahead::new(self.base.path());
+        apply(&mut &archive.finish()[..], open("diff"), open("discard"), limits, &ahead)
     }
 
     fn apply(&self, archive: Specimen) -> Result<Applied, ApplyError> {

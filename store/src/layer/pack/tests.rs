@@ -12,6 +12,7 @@ use rustix::fs::{
 };
 
 use super::*;
+use crate::ahead::Ahead;
 use crate::layer::apply::apply;
 
 const LAYER: Form = Form::Layer { without: "own" };
@@ -28,7 +29,8 @@ fn packed(path: &Path, name: Option<&[u8]>, form: Form) -> Vec<u8> {
 
 fn unpacked(archive: &[u8]) -> tempfile::TempDir {
     let (to, discard) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    apply(&mut &archive[..], open(to.path()), open(discard.path()), &Limits::default())
+    let ahead = Ahead::new(to.path());
+    apply(&mut &archive[..], open(to.path()), open(discard.path()), &Limits::default(), &ahead)
         .expect("unpacked");
     to
 }
