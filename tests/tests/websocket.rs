@@ -16,6 +16,12 @@ fn cat(daemon: &Daemon) -> String {
 }
 
 /// Route: GET /containers/{id}/attach/ws
+fn until_logged(daemon: &Daemon, id: &str, line: &str) {
+    eventually("the line is in the log", Duration::from_secs(20), || {
+        daemon.logs(id).stdout.ends_with(line).then_some(())
+    });
+}
+
 #[test]
 fn messages_go_both_ways() {
     let daemon = Daemon::start();
@@ -41,9 +47,7 @@ fn messages_go_both_ways() {
     let path = attach("v1.45", &id, "stream=1&stdin=1&stderr=1");
     let mut silent = daemon.http().websocket(&path);
     silent.send(BINARY, b"into the log\n");
-    eventually("the line is in the log", Duration::from_secs(20), || {
-        daemon.logs(&id).stdout.ends_with("into the log\n").then_some(())
-    });
+    until_logged(&daemon, &id, "into the log\n");
     daemon.http().post(&format!("/containers/{id}/kill")).expect(204);
     assert_eq!(silent.until_close(), (String::new(), None));
 }
@@ -74,6 +78,8 @@ fn replays_the_log_when_asked() {
     let mut socket = daemon.http().websocket(&path);
     socket.send(BINARY, b"early\n");
     assert_eq!(socket.receive(), Some((BINARY, b"early\n".to_vec())));
+    // Clients have it first.
+    until_logged(&daemon, &id, "early\n");
     let mut past = daemon.http().websocket(&attach("v1.45", &id, "logs=1&stdout=1"));
     assert_eq!(past.until_close().0, "early\n");
     let mut both = daemon.http().websocket(&attach("v1.45", &id, "logs=1&stream=1&stdout=1"));
