@@ -15,13 +15,13 @@ fn cat(daemon: &Daemon) -> String {
     daemon.launch(&body)
 }
 
-/// Route: GET /containers/{id}/attach/ws
 fn until_logged(daemon: &Daemon, id: &str, line: &str) {
     eventually("the line is in the log", Duration::from_secs(20), || {
         daemon.logs(id).stdout.ends_with(line).then_some(())
     });
 }
 
+/// Route: GET /containers/{id}/attach/ws
 #[test]
 fn messages_go_both_ways() {
     let daemon = Daemon::start();
